@@ -1,0 +1,1 @@
+//! FlowFabric in one process: the pure rules over a store in memory.

@@ -1,0 +1,1 @@
+//! FlowFabric on Valkey: every function call, reply and reconnect.

@@ -1,0 +1,1 @@
+//! The FlowFabric worker, task and client.

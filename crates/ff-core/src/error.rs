@@ -75,17 +75,12 @@ pub enum ErrorClass {
 impl EngineError {
     /// Builds a [`EngineError::Validation`].
     pub fn validation(kind: ValidationKind, detail: impl Into<String>) -> Self {
-        Self::Validation {
-            kind,
-            detail: detail.into(),
-        }
+        Self::Validation { kind, detail: detail.into() }
     }
 
     /// Builds a [`EngineError::NotFound`] for an execution.
     pub const fn execution_not_found(execution_id: ExecutionId) -> Self {
-        Self::NotFound {
-            entity: Entity::Execution(execution_id),
-        }
+        Self::NotFound { entity: Entity::Execution(execution_id) }
     }
 
     /// Tells what a caller can do about it.

@@ -48,50 +48,31 @@ pub fn explain(
     now: TimestampMs,
 ) -> Explanation {
     let (sentence, next_mover, next_at) = match info.public_state {
-        PublicState::Waiting => (
-            waiting(info, workers, ahead),
-            NextMover::Worker,
-            info.deadline_at,
-        ),
+        PublicState::Waiting => {
+            (waiting(info, workers, ahead), NextMover::Worker, info.deadline_at)
+        }
         PublicState::Delayed => delayed(info, now),
         PublicState::Blocked | PublicState::WaitingChildren => blocked(info, now),
         PublicState::Active => active(info, now),
         PublicState::Suspended => suspended(info, now),
         _ => (ended(info), NextMover::Nobody, info.retained_until),
     };
-    Explanation {
-        sentence,
-        public_state: info.public_state,
-        next_mover,
-        next_at,
-    }
+    Explanation { sentence, public_state: info.public_state, next_mover, next_at }
 }
 
 fn waiting(info: &ExecutionInfo, workers: &[RegisteredWorker], ahead: u64) -> String {
     let lane = &info.lane;
-    let serving: Vec<_> = workers
-        .iter()
-        .filter(|worker| worker.lanes.contains(lane))
-        .collect();
+    let serving: Vec<_> = workers.iter().filter(|worker| worker.lanes.contains(lane)).collect();
     let required = &info.policy.required_capabilities;
-    let able = serving
-        .iter()
-        .filter(|w| required.is_subset(&w.worker.capabilities))
-        .count();
+    let able = serving.iter().filter(|w| required.is_subset(&w.worker.capabilities)).count();
     let since = format!("It is ready in lane {lane}");
     if serving.is_empty() {
         return format!("{since}, but no live worker serves that lane: start one.");
     }
     if able == 0 {
-        let offered = serving
-            .iter()
-            .flat_map(|w| &w.worker.capabilities)
-            .collect::<Vec<_>>();
-        let missing: Vec<&str> = required
-            .iter()
-            .filter(|c| !offered.contains(c))
-            .map(|c| c.as_str())
-            .collect();
+        let offered = serving.iter().flat_map(|w| &w.worker.capabilities).collect::<Vec<_>>();
+        let missing: Vec<&str> =
+            required.iter().filter(|c| !offered.contains(c)).map(|c| c.as_str()).collect();
         let lack = if missing.is_empty() {
             format!("none offers all of {} together", info.policy.route())
         } else {
@@ -106,10 +87,7 @@ fn delayed(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Option
     let why = match info.delay_reason {
         Some(DelayReason::Backoff) => {
             let category = info.failure_category.as_deref().unwrap_or("unknown");
-            format!(
-                "Its last attempt failed ({category}); retry {} is due",
-                info.retries
-            )
+            format!("Its last attempt failed ({category}); retry {} is due", info.retries)
         }
         Some(DelayReason::Delay) => "Its worker put it off; it is due".to_owned(),
         Some(DelayReason::Start) | None => "It was submitted to start later; it is due".to_owned(),
@@ -120,11 +98,7 @@ fn delayed(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Option
 
 fn blocked(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Option<TimestampMs>) {
     let Some(grant) = &info.grant else {
-        return (
-            "It waits for its children.".to_owned(),
-            NextMover::Timer,
-            info.deadline_at,
-        );
+        return ("It waits for its children.".to_owned(), NextMover::Timer, info.deadline_at);
     };
     let text = format!(
         "A scheduler granted it to worker instance {}; the grant lapses {}.",
@@ -136,11 +110,7 @@ fn blocked(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Option
 
 fn active(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Option<TimestampMs>) {
     let Some(lease) = &info.lease else {
-        return (
-            "It is active without a lease.".to_owned(),
-            NextMover::Timer,
-            None,
-        );
+        return ("It is active without a lease.".to_owned(), NextMover::Timer, None);
     };
     let attempt = info.attempt.map_or(0, |(index, _)| index.0);
     let mut text = format!(
@@ -150,9 +120,7 @@ fn active(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Option<
     );
     if let Some(cancel) = &info.cancel_requested {
         let until = within(Some(cancel.revoke_at), now);
-        text.push_str(&format!(
-            "; a cancel was requested and takes effect {until}"
-        ));
+        text.push_str(&format!("; a cancel was requested and takes effect {until}"));
     }
     text.push('.');
     (text, NextMover::LeaseHolder, Some(lease.expires_at))
@@ -166,13 +134,7 @@ fn suspended(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Opti
         .matchers
         .iter()
         .filter(|(_, met)| met.is_none())
-        .map(|(m, _)| {
-            if m.signal_name.is_empty() {
-                "any signal"
-            } else {
-                &m.signal_name
-            }
-        })
+        .map(|(m, _)| if m.signal_name.is_empty() { "any signal" } else { &m.signal_name })
         .collect();
     let mut text = format!(
         "It is suspended ({}) and waits for {} at waitpoint {}",
@@ -182,10 +144,7 @@ fn suspended(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Opti
     );
     if let Some(at) = suspension.timeout_at {
         let until = within(Some(at), now);
-        text.push_str(&format!(
-            "; without it, {} {until}",
-            suspension.timeout_behavior
-        ));
+        text.push_str(&format!("; without it, {} {until}", suspension.timeout_behavior));
     }
     if suspension.escalated {
         text.push_str("; its timeout has passed and it was escalated");

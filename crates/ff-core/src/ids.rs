@@ -10,15 +10,14 @@ use uuid::Uuid;
 
 fn parse_uuid(what: &'static str, text: &str) -> Result<Uuid, EngineError> {
     // The hyphenated form alone: ids are compared as text in the store.
-    Uuid::try_parse(text)
-        .ok()
-        .filter(|uuid| uuid.as_hyphenated().to_string() == text)
-        .ok_or_else(|| {
+    Uuid::try_parse(text).ok().filter(|uuid| uuid.as_hyphenated().to_string() == text).ok_or_else(
+        || {
             EngineError::validation(
                 ValidationKind::Id,
                 format!("{what} {text:?} is not a lower-case, hyphenated UUID"),
             )
-        })
+        },
+    )
 }
 
 macro_rules! uuid_ids {
@@ -97,9 +96,7 @@ const CLAIM_INDEX_MASK: u128 = 0xfff;
 impl ClaimId {
     /// Makes a new claim id, later in order than those this process made before.
     pub fn generate() -> Self {
-        Self(Uuid::from_u128(
-            Uuid::now_v7().as_u128() & !CLAIM_INDEX_MASK,
-        ))
+        Self(Uuid::from_u128(Uuid::now_v7().as_u128() & !CLAIM_INDEX_MASK))
     }
 
     /// Takes a claim id made elsewhere; refused unless its last three hex digits are zero.
@@ -275,16 +272,7 @@ mod tests {
     #[test]
     fn ids_refuse_other_spellings() {
         let uuid = "0197B3B4-0000-7000-8000-000000000000";
-        for bad in [
-            "",
-            "x",
-            uuid,
-            "{fp:1}",
-            "{fp:1}:",
-            "{b:1}:0",
-            "{fp:70000}:0",
-            "{fp:01}:0",
-        ] {
+        for bad in ["", "x", uuid, "{fp:1}", "{fp:1}:", "{b:1}:0", "{fp:70000}:0", "{fp:01}:0"] {
             assert!(bad.parse::<ExecutionId>().is_err(), "{bad:?}");
         }
         let lower = uuid.to_lowercase();

@@ -59,7 +59,7 @@ pub const FAMILIES: &[Family] = &[
         pattern: "ff:{fp:N}:x:<uuid>:s:<attempt>",
         kind: "stream",
         what: "output frames of an attempt",
-        bound: "FRAMES_PER_STREAM_MAX, STREAM_BYTES_MAX, retention of the execution",
+        bound: "FRAMES_PER_STREAM_MAX, STREAM_BYTES_MAX, STREAMS_KEPT_MAX, retention",
     },
     Family {
         pattern: "ff:{fp:N}:x:<uuid>:wp",
@@ -123,15 +123,15 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         pattern: "ff:{fp:N}:routes:<namespace>:<lane>",
-        kind: "set",
-        what: "capability sets that hold ready work",
+        kind: "hash",
+        what: "how many live executions have each capability set, none excepted",
         bound: "ROUTES_PER_LANE_MAX",
     },
     Family {
         pattern: "ff:{fp:N}:claimed:<namespace>:<instance>:<slot>",
         kind: "string",
         what: "the last claim of a worker slot and what it took",
-        bound: "a lease TTL",
+        bound: "a lease TTL and EXPIRY_SLACK_MS",
     },
     Family {
         pattern: "ff:{fp:N}:idem:<namespace>:<key>",

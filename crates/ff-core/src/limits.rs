@@ -44,7 +44,7 @@ pub const CLAIM_LANES_MAX: usize = 32;
 pub const CLAIM_TICK_MAX: u32 = 64;
 /// Most timers one tick handles.
 pub const TICK_LIMIT_MAX: u32 = 1_000;
-/// Most distinct capability sets that a lane can hold work for in one partition.
+/// Most distinct capability sets that the live executions of a lane can have in one partition.
 pub const ROUTES_PER_LANE_MAX: usize = 256;
 /// Most capability tokens that a worker or an execution may name.
 pub const CAPABILITIES_MAX: usize = 32;
@@ -88,6 +88,10 @@ pub const TAG_VALUE_BYTES_MAX: usize = 256;
 pub const EXECUTION_BUDGETS_MAX: usize = 8;
 /// Longest grace between a cancel request and the end of the lease.
 pub const CANCEL_GRACE_MS_MAX: u64 = DAY_MS;
+/// Shortest retention of a finished execution: no call is repeated later than this.
+pub const RETENTION_MS_MIN: u64 = 60_000;
+/// Most calls of operators (cancels, replays) that a record remembers.
+pub const MUTATIONS_KEPT_MAX: usize = 8;
 /// Most ended turns that a record remembers, the last one included.
 pub const TURNS_KEPT_MAX: usize = 32;
 
@@ -97,7 +101,7 @@ pub const MATCHERS_MAX: usize = 16;
 pub const WAITPOINTS_OPEN_MAX: usize = 16;
 /// Most closed waitpoints that a record remembers.
 pub const WAITPOINTS_CLOSED_KEPT_MAX: usize = 16;
-/// Most signals that one execution accepts in its life.
+/// Most signals that a record remembers; the oldest that nothing waits for goes first.
 pub const SIGNALS_PER_EXECUTION_MAX: usize = 1_000;
 /// Longest idempotency key of a signal or of a usage report.
 pub const DEDUP_KEY_BYTES_MAX: usize = 256;
@@ -106,6 +110,8 @@ pub const DEDUP_KEY_BYTES_MAX: usize = 256;
 pub const FRAMES_PER_APPEND_MAX: usize = 256;
 /// Most bytes of payload in one append.
 pub const APPEND_BYTES_MAX: usize = 1024 * 1024;
+/// Most attempts of one execution whose streams are kept; the oldest go first.
+pub const STREAMS_KEPT_MAX: u32 = 8;
 /// Most frames kept of one attempt; the oldest go first.
 pub const FRAMES_PER_STREAM_MAX: usize = 10_000;
 /// Most bytes of payload kept of one attempt; the oldest frames go first.

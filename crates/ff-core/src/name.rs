@@ -13,18 +13,14 @@ fn check(what: &'static str, text: &str, forbidden: &[char]) -> Result<(), Engin
         "is empty".to_owned()
     } else if text.len() > NAME_BYTES_MAX {
         format!("is {} bytes, the limit is {NAME_BYTES_MAX}", text.len())
-    } else if let Some(bad) = text
-        .chars()
-        .find(|c| c.is_control() || c.is_whitespace() || forbidden.contains(c))
+    } else if let Some(bad) =
+        text.chars().find(|c| c.is_control() || c.is_whitespace() || forbidden.contains(c))
     {
         format!("holds {bad:?}; white space, control characters and {forbidden:?} are refused")
     } else {
         return Ok(());
     };
-    Err(EngineError::validation(
-        ValidationKind::Name,
-        format!("{what} {reason}"),
-    ))
+    Err(EngineError::validation(ValidationKind::Name, format!("{what} {reason}")))
 }
 
 macro_rules! names {
@@ -127,9 +123,7 @@ impl Default for LaneId {
 
 /// Checks a lower_snake_case word of at most 64 bytes: error categories and reason codes.
 pub fn check_snake_case(what: &'static str, word: &str) -> Result<(), EngineError> {
-    let legal = word
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    let legal = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     let starts = word.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     if legal && starts && word.len() <= NAME_BYTES_MAX {
         return Ok(());
@@ -148,10 +142,7 @@ pub fn check_label(what: &'static str, text: &str, bytes_max: usize) -> Result<(
             format!("{what} is {} bytes, the limit is {bytes_max}", text.len()),
         ));
     }
-    if text
-        .chars()
-        .any(|c| c.is_control() && c != '\n' && c != '\t')
-    {
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err(EngineError::validation(
             ValidationKind::Name,
             format!("{what} holds a control character"),
@@ -166,22 +157,10 @@ mod tests {
 
     #[test]
     fn a_name_refuses_what_a_key_cannot_hold() {
-        for bad in [
-            "",
-            "a:b",
-            "{a",
-            "a}",
-            "a b",
-            "a\u{7}",
-            "\u{a0}",
-            &"x".repeat(65),
-        ] {
+        for bad in ["", "a:b", "{a", "a}", "a b", "a\u{7}", "\u{a0}", &"x".repeat(65)] {
             assert!(LaneId::new(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(
-            LaneId::new("a,b").map(String::from).as_deref().ok(),
-            Some("a,b")
-        );
+        assert_eq!(LaneId::new("a,b").map(String::from).as_deref().ok(), Some("a,b"));
         assert!(Capability::new("a,b").is_err());
     }
 

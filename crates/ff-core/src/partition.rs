@@ -151,9 +151,8 @@ mod tests {
     fn a_key_has_one_home_whatever_its_split() {
         let map = PartitionMap::new(64).expect("64 is legal");
         assert_eq!(map.home("a", "bc"), map.home("a", "bc"));
-        let homes: std::collections::BTreeSet<u16> = (0..1_000)
-            .map(|n| map.home("ns", &n.to_string()).number())
-            .collect();
+        let homes: std::collections::BTreeSet<u16> =
+            (0..1_000).map(|n| map.home("ns", &n.to_string()).number()).collect();
         assert_eq!(homes.len(), 64);
     }
 

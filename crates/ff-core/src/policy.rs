@@ -103,10 +103,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Never tries again.
     pub fn none() -> Self {
-        Self {
-            retries_max: 0,
-            ..Self::default()
-        }
+        Self { retries_max: 0, ..Self::default() }
     }
 
     /// Tells whether a failure of this category may be tried again, retries left or not.
@@ -121,11 +118,7 @@ impl RetryPolicy {
     pub fn wait_ms(&self, retry: u32, bits: u16) -> u64 {
         let wait_ms = match self.backoff {
             Backoff::Fixed { delay_ms } => delay_ms,
-            Backoff::Exponential {
-                initial_ms,
-                ceiling_ms,
-                growth_pct,
-            } => {
+            Backoff::Exponential { initial_ms, ceiling_ms, growth_pct } => {
                 let mut wait_ms = initial_ms.min(ceiling_ms);
                 let mut step = 0;
                 while growth_pct > 100 && step < retry && wait_ms > 0 && wait_ms < ceiling_ms {
@@ -140,19 +133,11 @@ impl RetryPolicy {
     }
 
     fn check(&self) -> Result<(), EngineError> {
-        at_most(
-            "retries_max",
-            u64::from(self.retries_max),
-            u64::from(COUNT_CAP_MAX),
-        )?;
+        at_most("retries_max", u64::from(self.retries_max), u64::from(COUNT_CAP_MAX))?;
         at_most("jitter_pct", u64::from(self.jitter_pct), 100)?;
         match self.backoff {
             Backoff::Fixed { delay_ms } => at_most("backoff delay_ms", delay_ms, BACKOFF_MS_MAX)?,
-            Backoff::Exponential {
-                initial_ms,
-                ceiling_ms,
-                growth_pct,
-            } => {
+            Backoff::Exponential { initial_ms, ceiling_ms, growth_pct } => {
                 at_most("backoff initial_ms", initial_ms, BACKOFF_MS_MAX)?;
                 at_most("backoff ceiling_ms", ceiling_ms, BACKOFF_MS_MAX)?;
                 between(
@@ -163,18 +148,9 @@ impl RetryPolicy {
                 )?;
             }
         }
-        let categories = self
-            .retryable_categories
-            .iter()
-            .chain(&self.permanent_categories);
-        at_most(
-            "error categories",
-            categories.clone().count() as u64,
-            CATEGORIES_MAX as u64,
-        )?;
-        categories
-            .into_iter()
-            .try_for_each(|c| check_snake_case("error category", c))
+        let categories = self.retryable_categories.iter().chain(&self.permanent_categories);
+        at_most("error categories", categories.clone().count() as u64, CATEGORIES_MAX as u64)?;
+        categories.into_iter().try_for_each(|c| check_snake_case("error category", c))
     }
 }
 
@@ -199,7 +175,7 @@ pub struct ExecutionPolicy {
     pub reclaims_max: Option<u32>,
     /// Replays that are allowed after it ended.
     pub replays_max: Option<u32>,
-    /// How long the finished execution is kept. At least 1 000.
+    /// How long the finished execution is kept. At least [`RETENTION_MS_MIN`].
     pub retention_ms: Option<u64>,
     /// Only a worker that offers all of these may claim it.
     pub required_capabilities: BTreeSet<Capability>,
@@ -245,11 +221,7 @@ impl LaneDefaults {
     pub fn check(&self) -> Result<(), EngineError> {
         at_most("head_start_ms", self.head_start_ms, HEAD_START_MS_MAX)?;
         check_spans(self.attempt_timeout_ms, Some(self.retention_ms))?;
-        at_most(
-            "reclaims_max",
-            self.reclaims_max.into(),
-            COUNT_CAP_MAX.into(),
-        )?;
+        at_most("reclaims_max", self.reclaims_max.into(), COUNT_CAP_MAX.into())?;
         at_most("replays_max", self.replays_max.into(), COUNT_CAP_MAX.into())?;
         self.retry.check()
     }
@@ -288,37 +260,16 @@ impl ExecutionPolicy {
     /// Refuses values out of bounds; what depends on the time is left to the rules.
     pub fn check(&self) -> Result<(), EngineError> {
         let magnitude = u64::from(self.priority.unsigned_abs());
-        at_most(
-            "priority (either way)",
-            magnitude,
-            PRIORITY_MAX.unsigned_abs().into(),
-        )?;
+        at_most("priority (either way)", magnitude, PRIORITY_MAX.unsigned_abs().into())?;
         self.start.map_or(Ok(()), |when| when.check("start"))?;
-        self.deadline
-            .map_or(Ok(()), |when| when.check("deadline"))?;
+        self.deadline.map_or(Ok(()), |when| when.check("deadline"))?;
         check_spans(self.attempt_timeout_ms, self.retention_ms)?;
         self.retry.as_ref().map_or(Ok(()), RetryPolicy::check)?;
-        at_most(
-            "reclaims_max",
-            self.reclaims_max.unwrap_or(0).into(),
-            COUNT_CAP_MAX.into(),
-        )?;
-        at_most(
-            "replays_max",
-            self.replays_max.unwrap_or(0).into(),
-            COUNT_CAP_MAX.into(),
-        )?;
+        at_most("reclaims_max", self.reclaims_max.unwrap_or(0).into(), COUNT_CAP_MAX.into())?;
+        at_most("replays_max", self.replays_max.unwrap_or(0).into(), COUNT_CAP_MAX.into())?;
         let capabilities = self.required_capabilities.len();
-        at_most(
-            "required capabilities",
-            capabilities as u64,
-            CAPABILITIES_MAX as u64,
-        )?;
-        at_most(
-            "budgets",
-            self.budgets.len() as u64,
-            EXECUTION_BUDGETS_MAX as u64,
-        )?;
+        at_most("required capabilities", capabilities as u64, CAPABILITIES_MAX as u64)?;
+        at_most("budgets", self.budgets.len() as u64, EXECUTION_BUDGETS_MAX as u64)?;
         at_most("tags", self.tags.len() as u64, TAGS_MAX as u64)?;
         for (key, value) in &self.tags {
             crate::name::LaneId::new(key).map_err(|_| {
@@ -352,28 +303,14 @@ impl ExecutionPolicy {
 impl EffectivePolicy {
     /// Returns the canonical set of required capabilities: sorted, joined by commas.
     pub fn route(&self) -> String {
-        let tokens: Vec<&str> = self
-            .required_capabilities
-            .iter()
-            .map(Capability::as_str)
-            .collect();
+        let tokens: Vec<&str> = self.required_capabilities.iter().map(Capability::as_str).collect();
         tokens.join(",")
     }
 }
 
 fn check_spans(attempt_ms: Option<u64>, retention_ms: Option<u64>) -> Result<(), EngineError> {
-    between(
-        "attempt_timeout_ms",
-        attempt_ms.unwrap_or(1),
-        1,
-        SPAN_MS_MAX,
-    )?;
-    between(
-        "retention_ms",
-        retention_ms.unwrap_or(1_000),
-        1_000,
-        SPAN_MS_MAX,
-    )
+    between("attempt_timeout_ms", attempt_ms.unwrap_or(1), 1, SPAN_MS_MAX)?;
+    between("retention_ms", retention_ms.unwrap_or(SPAN_MS_MAX), RETENTION_MS_MIN, SPAN_MS_MAX)
 }
 
 /// Refuses a value above its bound.
@@ -398,19 +335,10 @@ mod tests {
 
     #[test]
     fn backoff_grows_to_its_ceiling_and_jitter_only_shortens() {
-        let policy = RetryPolicy {
-            jitter_pct: 0,
-            ..RetryPolicy::default()
-        };
+        let policy = RetryPolicy { jitter_pct: 0, ..RetryPolicy::default() };
         let waits: Vec<u64> = (0..8).map(|retry| policy.wait_ms(retry, 65_535)).collect();
-        assert_eq!(
-            waits,
-            [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
-        );
-        let jittered = RetryPolicy {
-            jitter_pct: 50,
-            ..policy
-        };
+        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+        let jittered = RetryPolicy { jitter_pct: 50, ..policy };
         assert_eq!(jittered.wait_ms(0, 0), 1_000);
         assert_eq!(jittered.wait_ms(0, 32_768), 750);
     }
@@ -431,38 +359,17 @@ mod tests {
     #[test]
     fn a_policy_refuses_what_is_past_its_bounds() {
         let past = [
-            ExecutionPolicy {
-                priority: PRIORITY_MAX + 1,
-                ..Default::default()
-            },
-            ExecutionPolicy {
-                priority: i32::MIN,
-                ..Default::default()
-            },
-            ExecutionPolicy {
-                start: Some(When::After(SPAN_MS_MAX + 1)),
-                ..Default::default()
-            },
-            ExecutionPolicy {
-                attempt_timeout_ms: Some(0),
-                ..Default::default()
-            },
-            ExecutionPolicy {
-                retention_ms: Some(999),
-                ..Default::default()
-            },
-            ExecutionPolicy {
-                reclaims_max: Some(COUNT_CAP_MAX + 1),
-                ..Default::default()
-            },
+            ExecutionPolicy { priority: PRIORITY_MAX + 1, ..Default::default() },
+            ExecutionPolicy { priority: i32::MIN, ..Default::default() },
+            ExecutionPolicy { start: Some(When::After(SPAN_MS_MAX + 1)), ..Default::default() },
+            ExecutionPolicy { attempt_timeout_ms: Some(0), ..Default::default() },
+            ExecutionPolicy { retention_ms: Some(RETENTION_MS_MIN - 1), ..Default::default() },
+            ExecutionPolicy { reclaims_max: Some(COUNT_CAP_MAX + 1), ..Default::default() },
         ];
         for policy in past {
             assert!(policy.check().is_err(), "{policy:?}");
         }
-        let edge = ExecutionPolicy {
-            priority: -PRIORITY_MAX,
-            ..Default::default()
-        };
+        let edge = ExecutionPolicy { priority: -PRIORITY_MAX, ..Default::default() };
         assert!(edge.check().is_ok());
     }
 }

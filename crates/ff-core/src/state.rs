@@ -200,10 +200,6 @@ impl PublicState {
 impl TimeoutBehavior {
     /// Reads the word, the short form `auto_resume` included.
     pub fn parse_lenient(word: &str) -> Option<Self> {
-        if word == "auto_resume" {
-            Some(Self::AutoResume)
-        } else {
-            Self::parse(word)
-        }
+        if word == "auto_resume" { Some(Self::AutoResume) } else { Self::parse(word) }
     }
 }

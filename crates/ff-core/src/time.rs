@@ -64,9 +64,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
 /// Returns the system's time. For the clocks of backends; rules never call it.
 pub fn system_now() -> TimestampMs {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -86,14 +84,8 @@ struct ManualState {
 impl ManualClock {
     /// Starts at `now`.
     pub fn new(now: TimestampMs) -> Self {
-        let state = ManualState {
-            now,
-            next_sleeper: 0,
-            sleepers: BTreeMap::new(),
-        };
-        Self {
-            state: Mutex::new(state),
-        }
+        let state = ManualState { now, next_sleeper: 0, sleepers: BTreeMap::new() };
+        Self { state: Mutex::new(state) }
     }
 
     /// Moves the time to `now`, never backwards, and wakes every sleeper that is due, in order.
@@ -114,11 +106,7 @@ impl ManualClock {
     /// Returns when the next sleeper is due.
     pub fn next_sleeper(&self) -> Option<TimestampMs> {
         let state = self.lock();
-        state
-            .sleepers
-            .iter()
-            .find(|(_, waker)| waker.is_some())
-            .map(|((at, _), _)| *at)
+        state.sleepers.iter().find(|(_, waker)| waker.is_some()).map(|((at, _), _)| *at)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ManualState> {
@@ -132,11 +120,7 @@ impl Clock for ManualClock {
     }
 
     fn sleep_until(&self, at: TimestampMs) -> BoxFuture<'_, ()> {
-        Box::pin(ManualSleep {
-            clock: self,
-            at,
-            key: None,
-        })
+        Box::pin(ManualSleep { clock: self, at, key: None })
     }
 }
 

@@ -120,20 +120,13 @@ pub enum TokenFault {
 impl Keyring {
     /// Makes a keyring of one key.
     pub fn new(kid: KeyId, secret: Secret) -> Self {
-        let key = KeyringKey {
-            secret,
-            expires_at: None,
-        };
-        Self {
-            current: kid.clone(),
-            keys: BTreeMap::from([(kid, key)]),
-        }
+        let key = KeyringKey { secret, expires_at: None };
+        Self { current: kid.clone(), keys: BTreeMap::from([(kid, key)]) }
     }
 
     /// Puts a keyring together from the store; the current key must be among the keys.
     pub fn from_keys(current: KeyId, keys: BTreeMap<KeyId, KeyringKey>) -> Option<Self> {
-        keys.contains_key(&current)
-            .then_some(Self { current, keys })
+        keys.contains_key(&current).then_some(Self { current, keys })
     }
 
     /// Returns the id of the key that signs.
@@ -158,14 +151,9 @@ impl Keyring {
     ) -> Result<bool, RotateFault> {
         if let Some(known) = self.keys.get(&kid) {
             let same = known.secret == secret && self.current == kid;
-            return if same {
-                Ok(false)
-            } else {
-                Err(RotateFault::Conflict)
-            };
+            return if same { Ok(false) } else { Err(RotateFault::Conflict) };
         }
-        self.keys
-            .retain(|_, key| key.expires_at.is_none_or(|at| at > now));
+        self.keys.retain(|_, key| key.expires_at.is_none_or(|at| at > now));
         if self.keys.len() >= KEYRING_KIDS_MAX {
             return Err(RotateFault::Full);
         }
@@ -174,13 +162,7 @@ impl Keyring {
                 key.expires_at = Some(key.expires_at.map_or(until, |at| at.min(until)));
             }
         }
-        self.keys.insert(
-            kid.clone(),
-            KeyringKey {
-                secret,
-                expires_at: None,
-            },
-        );
+        self.keys.insert(kid.clone(), KeyringKey { secret, expires_at: None });
         self.current = kid;
         Ok(true)
     }
@@ -193,13 +175,10 @@ impl Keyring {
     /// Signs a token for a waitpoint with the current key. The same three give the same text.
     pub fn mint(&self, execution_id: ExecutionId, waitpoint_id: WaitpointId) -> WaitpointToken {
         // `current` is among the keys by construction; an empty signature verifies nowhere.
-        let signature = self
-            .keys
-            .get(&self.current)
-            .map_or_else(String::new, |key| {
-                let mac = signed(&key.secret, execution_id, waitpoint_id, &self.current);
-                URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
-            });
+        let signature = self.keys.get(&self.current).map_or_else(String::new, |key| {
+            let mac = signed(&key.secret, execution_id, waitpoint_id, &self.current);
+            URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        });
         WaitpointToken(format!("{}.{signature}", self.current))
     }
 
@@ -217,9 +196,7 @@ impl Keyring {
         if signature.len() != SIGNATURE_CHARS {
             return Err(TokenFault::Invalid);
         }
-        let signature = URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| TokenFault::Invalid)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenFault::Invalid)?;
         let key = self.keys.get(&kid).ok_or(TokenFault::UnknownKey)?;
         if key.expires_at.is_some_and(|at| at <= now) {
             return Err(TokenFault::KeyExpired);
@@ -247,11 +224,7 @@ fn signed(
 ) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&secret.0)
         .expect("HMAC takes a key of any length, so this cannot fail");
-    for part in [
-        &execution_id.to_string(),
-        &waitpoint_id.to_string(),
-        kid.as_str(),
-    ] {
+    for part in [&execution_id.to_string(), &waitpoint_id.to_string(), kid.as_str()] {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part.as_bytes());
     }
@@ -282,10 +255,7 @@ mod tests {
         assert_eq!(token, ring.mint(execution, waitpoint));
         assert_eq!(ring.verify(&token, execution, waitpoint, NOW), Ok(()));
         let other = ExecutionId::generate(Partition::new_unchecked(0));
-        assert_eq!(
-            ring.verify(&token, other, waitpoint, NOW),
-            Err(TokenFault::Invalid)
-        );
+        assert_eq!(ring.verify(&token, other, waitpoint, NOW), Err(TokenFault::Invalid));
         assert_eq!(
             ring.verify(&token, execution, WaitpointId::generate(), NOW),
             Err(TokenFault::Invalid)
@@ -300,16 +270,7 @@ mod tests {
         let good = ring.mint(execution, waitpoint).expose().to_owned();
         let cut = &good[..good.len() - 1];
         let longer = format!("{good}A");
-        for bad in [
-            "",
-            ".",
-            "k1",
-            "k1.",
-            cut,
-            &longer,
-            "k1.!!!",
-            &good.replace("k1", ""),
-        ] {
+        for bad in ["", ".", "k1", "k1.", cut, &longer, "k1.!!!", &good.replace("k1", "")] {
             let token = WaitpointToken::from_text(bad);
             assert_eq!(
                 ring.verify(&token, execution, waitpoint, NOW),
@@ -326,37 +287,23 @@ mod tests {
         let waitpoint = WaitpointId::generate();
         let old = ring.mint(execution, waitpoint);
         let grace_until = NOW.plus_ms(500);
-        assert_eq!(
-            ring.rotate(kid("k2"), secret(2), Some(grace_until), NOW),
-            Ok(true)
-        );
-        assert_eq!(
-            ring.rotate(kid("k2"), secret(2), Some(grace_until), NOW),
-            Ok(false)
-        );
-        assert_eq!(
-            ring.rotate(kid("k1"), secret(9), None, NOW),
-            Err(RotateFault::Conflict)
-        );
+        assert_eq!(ring.rotate(kid("k2"), secret(2), Some(grace_until), NOW), Ok(true));
+        assert_eq!(ring.rotate(kid("k2"), secret(2), Some(grace_until), NOW), Ok(false));
+        assert_eq!(ring.rotate(kid("k1"), secret(9), None, NOW), Err(RotateFault::Conflict));
         assert_eq!(ring.verify(&old, execution, waitpoint, NOW), Ok(()));
         assert_eq!(
             ring.verify(&old, execution, waitpoint, grace_until),
             Err(TokenFault::KeyExpired)
         );
         assert!(ring.revoke(&kid("k1")));
-        assert_eq!(
-            ring.verify(&old, execution, waitpoint, NOW),
-            Err(TokenFault::UnknownKey)
-        );
+        assert_eq!(ring.verify(&old, execution, waitpoint, NOW), Err(TokenFault::UnknownKey));
     }
 
     #[test]
     fn no_secret_shows_in_debug_output() {
         let ring = Keyring::new(kid("k1"), Secret::new(*b"sixteen bytes ok").expect("legal"));
-        let token = ring.mint(
-            ExecutionId::generate(Partition::new_unchecked(0)),
-            WaitpointId::generate(),
-        );
+        let token =
+            ring.mint(ExecutionId::generate(Partition::new_unchecked(0)), WaitpointId::generate());
         let shown = format!("{ring:?} {token:?}");
         assert!(!shown.contains("sixteen") && !shown.contains(&token.expose()[3..]));
     }

@@ -24,14 +24,12 @@ pub enum ServerError {
         /// Each place that was tried and what it answered, in the order of the look-up.
         tried: Vec<String>,
     },
-    /// A variable names a server that cannot serve.
-    #[error("{variable} names {path}, which {reason}; correct or unset it")]
+    /// An environment variable holds what cannot be used.
+    #[error("{variable} cannot be used: {reason}; correct or unset it")]
     BadVariable {
         /// The environment variable at fault.
         variable: &'static str,
-        /// What the variable held.
-        path: String,
-        /// What is wrong with it.
+        /// What is wrong with what it holds.
         reason: String,
     },
     /// The server ended, or did not answer in time, while it was being started.

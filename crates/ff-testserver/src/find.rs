@@ -128,7 +128,7 @@ impl Lookup {
         let mut tried = vec![
             format!("{}: not set", self.version.variable()),
             match &self.any {
-                Some(path) => format!("{ANY_VARIABLE}: {} is older", path.display()),
+                Some(path) => format!("{ANY_VARIABLE}: {} is another version", path.display()),
                 None => format!("{ANY_VARIABLE}: not set"),
             },
         ];
@@ -161,28 +161,26 @@ impl Lookup {
     /// Returns the server that a variable names. A variable that names no usable server is an
     /// error rather than passed over, because whoever set it wants that server tested.
     fn named(&self) -> Result<Option<PathBuf>, ServerError> {
-        let refused = |variable, path: &OsString, reason| {
-            let path = path.to_string_lossy().into_owned();
-            Err(ServerError::BadVariable {
-                variable,
-                path,
-                reason,
-            })
-        };
+        let refused = |variable, reason| Err(ServerError::BadVariable { variable, reason });
+        let shown = |path: &OsString| path.to_string_lossy().into_owned();
         if let Some(path) = &self.exact {
             let variable = self.version.variable();
             return match major_of(Path::new(path)) {
                 Ok(major) if major == self.version.major() => Ok(Some(path.into())),
-                Ok(major) => refused(variable, path, format!("is version {major}")),
-                Err(reason) => refused(variable, path, reason),
+                Ok(major) => refused(variable, format!("{} is version {major}", shown(path))),
+                Err(reason) => refused(variable, reason),
             };
         }
         if let Some(path) = &self.any {
+            let serves = |major| ServerVersion::ALL.iter().any(|other| other.takes(major));
             return match major_of(Path::new(path)) {
                 Ok(major) if self.version.takes(major) => Ok(Some(path.into())),
-                Ok(major) if ServerVersion::ALL.iter().any(|other| other.takes(major)) => Ok(None),
-                Ok(major) => refused(ANY_VARIABLE, path, format!("is version {major}, too old")),
-                Err(reason) => refused(ANY_VARIABLE, path, reason),
+                Ok(major) if serves(major) => Ok(None),
+                Ok(major) => refused(
+                    ANY_VARIABLE,
+                    format!("{} is version {major}, which is too old", shown(path)),
+                ),
+                Err(reason) => refused(ANY_VARIABLE, reason),
             };
         }
         Ok(None)
@@ -204,7 +202,8 @@ pub(crate) fn major_of(program: &Path) -> Result<u32, String> {
     parse_major(&text).ok_or_else(|| {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = if said.trim().is_empty() { text } else { said };
-        format!("{shown} gives no version of Valkey: {}", said.trim())
+        let first = said.trim().lines().next().unwrap_or("it says nothing");
+        format!("{shown} is no Valkey server: {first}")
     })
 }
 

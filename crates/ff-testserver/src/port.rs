@@ -10,7 +10,7 @@ use crate::places::open_lock;
 
 /// The ports that are handed out. They lie below the range from which systems take the ports of
 /// outgoing connections, so none of those can sit on a port while its server restarts.
-const PORTS: RangeInclusive<u16> = 24_000..=27_999;
+const PORTS: RangeInclusive<u16> = 24_000..=24_999;
 
 /// The right to a port until dropped, against every other holder of a lease on this machine.
 #[derive(Debug)]

@@ -83,8 +83,7 @@ fn parse(url: &str) -> Result<SocketAddr, ServerError> {
     let address = url.strip_prefix(SCHEME).and_then(|rest| rest.parse().ok());
     address.ok_or_else(|| ServerError::BadVariable {
         variable: CLUSTER_VARIABLE,
-        path: url.to_owned(),
-        reason: format!("is not of the form {SCHEME}127.0.0.1:7000"),
+        reason: format!("{url} is not of the form {SCHEME}127.0.0.1:7000"),
     })
 }
 

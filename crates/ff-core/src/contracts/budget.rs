@@ -95,11 +95,7 @@ impl CreateBudget {
         for (dimension, limits) in &self.limits {
             at_most("soft limit", limits.soft.unwrap_or(0), USAGE_MAX)?;
             at_most("hard limit", limits.hard.unwrap_or(0), USAGE_MAX)?;
-            if limits
-                .soft
-                .zip(limits.hard)
-                .is_some_and(|(soft, hard)| soft > hard)
-            {
+            if limits.soft.zip(limits.hard).is_some_and(|(soft, hard)| soft > hard) {
                 return Err(EngineError::validation(
                     ValidationKind::Argument,
                     format!("soft limit of {dimension} is above its hard limit"),

@@ -103,7 +103,7 @@ pub struct ClaimedExecution {
 pub struct ExecutionsClaimed {
     /// What was taken, best first.
     pub executions: Vec<ClaimedExecution>,
-    /// Whether more is ready for this worker right now.
+    /// Whether more is ready for this worker right now, or timers are due that may make it so.
     pub ready_left: bool,
     /// When the partition's next timer is due.
     pub next_due: Option<TimestampMs>,
@@ -211,12 +211,7 @@ impl ClaimExecution {
         match &self.source {
             ClaimSource::Ready { lanes, count_max } => {
                 between("claim lanes", lanes.len() as u64, 1, CLAIM_LANES_MAX as u64)?;
-                between(
-                    "claim count_max",
-                    (*count_max).into(),
-                    1,
-                    CLAIM_COUNT_MAX.into(),
-                )
+                between("claim count_max", (*count_max).into(), 1, CLAIM_COUNT_MAX.into())
             }
             ClaimSource::Grant(grant) => {
                 check_grant(grant, GrantKind::Claim, &self.worker)?;
@@ -225,10 +220,7 @@ impl ClaimExecution {
                 }
                 Err(EngineError::validation(
                     ValidationKind::Argument,
-                    format!(
-                        "grant for {} is not in {}",
-                        grant.execution_id, self.partition
-                    ),
+                    format!("grant for {} is not in {}", grant.execution_id, self.partition),
                 ))
             }
         }
@@ -271,21 +263,12 @@ fn check_claim(worker: &WorkerIdentity, slot: u16, lease_ttl_ms: u64) -> EngineR
     let capabilities = worker.capabilities.len() as u64;
     between("capabilities", capabilities, 0, CAPABILITIES_MAX as u64)?;
     between("claim slot", slot.into(), 0, CLAIM_SLOT_MAX.into())?;
-    between(
-        "lease_ttl_ms",
-        lease_ttl_ms,
-        LEASE_TTL_MS_MIN,
-        LEASE_TTL_MS_MAX,
-    )
+    between("lease_ttl_ms", lease_ttl_ms, LEASE_TTL_MS_MIN, LEASE_TTL_MS_MAX)
 }
 
 fn check_grant(grant: &Grant, kind: GrantKind, worker: &WorkerIdentity) -> EngineResult<()> {
     let wrong = if grant.kind != kind {
-        format!(
-            "grant is of kind {}, expected {}",
-            grant.kind.as_str(),
-            kind.as_str()
-        )
+        format!("grant is of kind {}, expected {}", grant.kind.as_str(), kind.as_str())
     } else if grant.worker_instance_id != worker.worker_instance_id {
         format!("grant is for worker instance {}", grant.worker_instance_id)
     } else {
@@ -302,7 +285,8 @@ pub trait ClaimBackend: Send + Sync + fmt::Debug {
     /// never looked at.
     ///
     /// A repeat with the same claim id answers the same executions, those whose lease is still
-    /// live, for one lease TTL. An older claim id than the slot's last is `ClaimSuperseded`.
+    /// live, for one lease TTL, and after that none. An older claim id than the slot's last is
+    /// `ClaimSuperseded`. Give every process an instance id of its own.
     async fn claim_execution(&self, request: ClaimExecution) -> EngineResult<ExecutionsClaimed>;
 
     /// Takes over by a reclaim grant; otherwise as [`claim_execution`](Self::claim_execution).
@@ -312,7 +296,8 @@ pub trait ClaimBackend: Send + Sync + fmt::Debug {
     ) -> EngineResult<ExecutionsClaimed>;
 
     /// Reserves a ready execution for one worker instance. Until the grant is used or lapses the
-    /// execution is blocked by gate `grant`. A repeat with the same grant id answers the same.
+    /// execution is blocked by gate `grant`. A repeat with the same grant id answers the same, used
+    /// or lapsed, and blocks nothing again.
     async fn issue_grant(&self, request: IssueGrant) -> EngineResult<GrantIssued>;
 
     /// Handles timers that are due, the earliest first. Safe to call from anywhere at any time.

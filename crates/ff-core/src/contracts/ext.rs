@@ -17,9 +17,7 @@ use std::task::Poll;
 pub trait EngineBackendExt: EngineBackend {
     /// Submits one execution.
     async fn submit_execution(&self, item: SubmitExecution) -> EngineResult<ExecutionSubmitted> {
-        let mut results = self
-            .submit_executions(SubmitExecutions { items: vec![item] })
-            .await?;
+        let mut results = self.submit_executions(SubmitExecutions { items: vec![item] }).await?;
         results.pop().unwrap_or_else(|| {
             Err(BugKind::Invariant("a submission of one item had no outcome".into()).into())
         })
@@ -56,12 +54,7 @@ pub async fn tail_stream(
     let until = clock.now().plus_ms(block_ms);
     let mut notices = backend.subscribe(vec![execution_id.partition()]).await?;
     let ttl_ms = block_ms.saturating_mul(2).min(WATCH_TTL_MS_MAX);
-    backend
-        .watch_execution(WatchExecution {
-            execution_id,
-            ttl_ms,
-        })
-        .await?;
+    backend.watch_execution(WatchExecution { execution_id, ttl_ms }).await?;
     let mut timeout = clock.sleep_until(until);
     loop {
         let frames = backend.read_stream(request.clone()).await?;

@@ -52,18 +52,8 @@ pub struct UpdateProgress {
 impl RenewLease {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
-        between(
-            "renewals",
-            self.handles.len() as u64,
-            1,
-            RENEWALS_MAX as u64,
-        )?;
-        between(
-            "lease_ttl_ms",
-            self.lease_ttl_ms,
-            LEASE_TTL_MS_MIN,
-            LEASE_TTL_MS_MAX,
-        )
+        between("renewals", self.handles.len() as u64, 1, RENEWALS_MAX as u64)?;
+        between("lease_ttl_ms", self.lease_ttl_ms, LEASE_TTL_MS_MIN, LEASE_TTL_MS_MAX)
     }
 }
 
@@ -71,9 +61,9 @@ impl UpdateProgress {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
         at_most("progress percent", self.percent.into(), 100)?;
-        self.message.as_deref().map_or(Ok(()), |text| {
-            check_label("progress message", text, REASON_BYTES_MAX)
-        })
+        self.message
+            .as_deref()
+            .map_or(Ok(()), |text| check_label("progress message", text, REASON_BYTES_MAX))
     }
 }
 

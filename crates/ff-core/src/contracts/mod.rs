@@ -29,6 +29,8 @@ pub mod submit;
 pub mod suspend;
 pub mod terminal;
 
+pub mod delegate;
+
 mod ext;
 
 pub use admin::AdminBackend;

@@ -53,12 +53,7 @@ impl DeliverSignal {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
         let signal = &self.signal;
-        between(
-            "signal name bytes",
-            signal.signal_name.len() as u64,
-            1,
-            NAME_BYTES_MAX as u64,
-        )?;
+        between("signal name bytes", signal.signal_name.len() as u64, 1, NAME_BYTES_MAX as u64)?;
         check_label("signal name", &signal.signal_name, NAME_BYTES_MAX)?;
         check_label("signal category", &signal.signal_category, LABEL_BYTES_MAX)?;
         check_label("source type", &signal.source_type, LABEL_BYTES_MAX)?;
@@ -79,10 +74,7 @@ impl DeliverSignal {
 
     /// Returns the idempotency key unless it is absent or empty.
     pub fn dedup_key(&self) -> Option<&str> {
-        self.signal
-            .idempotency_key
-            .as_deref()
-            .filter(|key| !key.is_empty())
+        self.signal.idempotency_key.as_deref().filter(|key| !key.is_empty())
     }
 }
 
@@ -138,7 +130,7 @@ pub const TIMEOUT_SIGNAL_SOURCE: &str = "engine";
 #[async_trait::async_trait]
 pub trait SignalBackend: Send + Sync + fmt::Debug {
     /// Delivers a signal. Pending waitpoints buffer it; an active one matches it against the open
-    /// matchers, the first that fits takes it. Wrong tokens and unknown waitpoints are
+    /// matchers: the first of equal name takes it, else the first that takes any name. Wrong tokens and unknown waitpoints are
     /// `InvalidToken`, closed ones `WaitpointClosed`, lapsed ones `TokenExpired`.
     async fn deliver_signal(&self, request: DeliverSignal) -> EngineResult<SignalOutcome>;
 }

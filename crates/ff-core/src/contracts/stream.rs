@@ -39,16 +39,11 @@ impl FromStr for FrameId {
 
     fn from_str(text: &str) -> EngineResult<Self> {
         let digits = |part: &str| {
-            part.parse::<u64>()
-                .ok()
-                .filter(|n| n.to_string() == part && *n <= (1 << 53))
+            part.parse::<u64>().ok().filter(|n| n.to_string() == part && *n <= (1 << 53))
         };
         text.split_once('-')
             .and_then(|(ms, sequence)| Some((digits(ms)?, digits(sequence)?)))
-            .map(|(ms, sequence)| Self {
-                at: TimestampMs::from_millis(ms),
-                sequence,
-            })
+            .map(|(ms, sequence)| Self { at: TimestampMs::from_millis(ms), sequence })
             .ok_or_else(|| {
                 EngineError::validation(
                     ValidationKind::Cursor,
@@ -85,10 +80,7 @@ pub enum StreamCursor {
 impl StreamCursor {
     /// Returns the concrete cursor before every frame, `0-0`: where a tail begins.
     pub const fn from_beginning() -> Self {
-        Self::At(FrameId {
-            at: TimestampMs::from_millis(0),
-            sequence: 0,
-        })
+        Self::At(FrameId { at: TimestampMs::from_millis(0), sequence: 0 })
     }
 
     /// Returns the frame it names; `Start` and `End` are no concrete places.
@@ -212,12 +204,7 @@ impl AppendFrame {
 impl ReadStream {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
-        between(
-            "count_limit",
-            self.count_limit as u64,
-            1,
-            STREAM_READ_HARD_CAP as u64,
-        )
+        between("count_limit", self.count_limit as u64, 1, STREAM_READ_HARD_CAP as u64)
     }
 }
 

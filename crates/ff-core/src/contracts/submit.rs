@@ -41,10 +41,7 @@ pub struct Idempotency {
 impl Idempotency {
     /// Takes a key with the default window of a day.
     pub fn key(key: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            window_ms: IDEMPOTENCY_WINDOW_MS_DEFAULT,
-        }
+        Self { key: key.into(), window_ms: IDEMPOTENCY_WINDOW_MS_DEFAULT }
     }
 }
 
@@ -77,19 +74,13 @@ impl SubmitExecution {
         if self.input.len() > PAYLOAD_BYTES_MAX {
             return Err(EngineError::validation(
                 ValidationKind::TooLarge,
-                format!(
-                    "input is {} bytes, the limit is {PAYLOAD_BYTES_MAX}",
-                    self.input.len()
-                ),
+                format!("input is {} bytes, the limit is {PAYLOAD_BYTES_MAX}", self.input.len()),
             ));
         }
         if self.durability != Durability::Memory {
             return Err(EngineError::validation(
                 ValidationKind::Argument,
-                format!(
-                    "durability {:?} cannot be confirmed yet, use Memory",
-                    self.durability
-                ),
+                format!("durability {:?} cannot be confirmed yet, use Memory", self.durability),
             ));
         }
         if self.execution_id.partition().number() >= partitions.count() {
@@ -114,20 +105,10 @@ impl SubmitExecution {
         partitions: PartitionMap,
     ) -> EngineResult<()> {
         let key = idempotency.key.as_str();
-        between(
-            "idempotency key bytes",
-            key.len() as u64,
-            1,
-            IDEMPOTENCY_KEY_BYTES_MAX as u64,
-        )?;
+        between("idempotency key bytes", key.len() as u64, 1, IDEMPOTENCY_KEY_BYTES_MAX as u64)?;
         check_label("idempotency key", key, IDEMPOTENCY_KEY_BYTES_MAX)?;
         let window_ms = idempotency.window_ms;
-        between(
-            "idempotency window_ms",
-            window_ms,
-            1,
-            IDEMPOTENCY_WINDOW_MS_MAX,
-        )?;
+        between("idempotency window_ms", window_ms, 1, IDEMPOTENCY_WINDOW_MS_MAX)?;
         let home = partitions.home(self.namespace.as_str(), key);
         if home == self.execution_id.partition() {
             return Ok(());
@@ -168,12 +149,7 @@ pub struct SubmitExecutions {
 impl SubmitExecutions {
     /// Refuses too many items; each item is checked by itself.
     pub fn check(&self) -> EngineResult<()> {
-        between(
-            "submit items",
-            self.items.len() as u64,
-            0,
-            SUBMIT_ITEMS_MAX as u64,
-        )
+        between("submit items", self.items.len() as u64, 0, SUBMIT_ITEMS_MAX as u64)
     }
 }
 

@@ -25,10 +25,7 @@ pub struct ConditionMatcher {
 impl ConditionMatcher {
     /// Matches signals of this name.
     pub fn named(signal_name: impl Into<String>) -> Self {
-        Self {
-            signal_name: signal_name.into(),
-            waitpoint_key: None,
-        }
+        Self { signal_name: signal_name.into(), waitpoint_key: None }
     }
 
     /// Matches every signal.
@@ -60,12 +57,7 @@ impl SuspendExecution {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
         check_snake_case("reason code", &self.reason_code)?;
-        between(
-            "matchers",
-            self.matchers.len() as u64,
-            0,
-            MATCHERS_MAX as u64,
-        )?;
+        between("matchers", self.matchers.len() as u64, 0, MATCHERS_MAX as u64)?;
         between("timeout_ms", self.timeout_ms.unwrap_or(1), 1, SPAN_MS_MAX)?;
         for matcher in &self.matchers {
             check_label("signal name", &matcher.signal_name, NAME_BYTES_MAX)?;
@@ -83,9 +75,7 @@ impl SuspendExecution {
 
     /// Returns the key of the waitpoint that the matchers name.
     pub fn waitpoint_key(&self) -> Option<&WaitpointKey> {
-        self.matchers
-            .first()
-            .and_then(|matcher| matcher.waitpoint_key.as_ref())
+        self.matchers.first().and_then(|matcher| matcher.waitpoint_key.as_ref())
     }
 }
 
@@ -147,7 +137,8 @@ pub struct PendingWaitpointCreated {
     pub expires_at: TimestampMs,
 }
 
-/// Signs an open waitpoint anew with the current key; the token before stops working.
+/// Signs an open waitpoint anew with the current key. A token signed by another key stops working;
+/// while the key is the same, so is the token: rotate the keyring first to get a new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReissueWaitpointToken {
     /// The execution.

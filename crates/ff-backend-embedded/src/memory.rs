@@ -1,0 +1,304 @@
+//! One partition in memory: records, and the indexes that they determine.
+
+use ff_core::contracts::notice::Notice;
+use ff_core::contracts::stream::StreamFrame;
+use ff_core::partition::Partition;
+use ff_core::state::OwnerIndex;
+use ff_core::{AttemptIndex, ExecutionId, LaneId, Namespace, TimestampMs};
+use ff_lifecycle::store::{ClaimMemory, ClaimSlot, IdempotencyEntry};
+use ff_lifecycle::{Execution, PartitionStore, Phase};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A lane of a namespace.
+pub(crate) type LaneKey = (Namespace, LaneId);
+/// Entries of an index, by score and id.
+pub(crate) type Entries = BTreeSet<(i64, ExecutionId)>;
+
+/// One partition.
+#[derive(Debug)]
+pub(crate) struct MemoryPartition {
+    partition: Partition,
+    records: BTreeMap<ExecutionId, Execution>,
+    ready: BTreeMap<LaneKey, BTreeMap<String, Entries>>,
+    owned: BTreeMap<(LaneKey, OwnerIndex), Entries>,
+    due: BTreeSet<(TimestampMs, ExecutionId)>,
+    lanes: BTreeSet<LaneKey>,
+    routes: BTreeMap<LaneKey, BTreeMap<String, u64>>,
+    frames: BTreeMap<(ExecutionId, AttemptIndex), VecDeque<StreamFrame>>,
+    keys: BTreeMap<(Namespace, String), IdempotencyEntry>,
+    claims: BTreeMap<ClaimSlot, ClaimMemory>,
+    lapses: BTreeSet<(TimestampMs, Lapse)>,
+    notices: Vec<Notice>,
+}
+
+/// What is forgotten at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lapse {
+    Key(Namespace, String),
+    Claim(ClaimSlot),
+}
+
+impl MemoryPartition {
+    pub(crate) fn new(partition: Partition) -> Self {
+        Self {
+            partition,
+            records: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            due: BTreeSet::new(),
+            lanes: BTreeSet::new(),
+            routes: BTreeMap::new(),
+            frames: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            lapses: BTreeSet::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Forgets keys and claims whose time is over.
+    pub(crate) fn forget_lapsed(&mut self, now: TimestampMs) {
+        while self.lapses.first().is_some_and(|(at, _)| *at <= now) {
+            match self.lapses.pop_first() {
+                Some((at, Lapse::Key(namespace, key))) => {
+                    let entry = (namespace, key);
+                    if self.keys.get(&entry).is_some_and(|e| e.expires_at == at) {
+                        self.keys.remove(&entry);
+                    }
+                }
+                Some((at, Lapse::Claim(slot))) => {
+                    if self.claims.get(&slot).is_some_and(|memory| memory.forgotten_at() == at) {
+                        self.claims.remove(&slot);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Execution> {
+        self.records.values()
+    }
+
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = &LaneKey> {
+        self.lanes.iter()
+    }
+
+    /// Returns the ready indexes of a lane, by route.
+    pub(crate) fn ready_of(&self, lane: &LaneKey) -> Option<&BTreeMap<String, Entries>> {
+        self.ready.get(lane)
+    }
+
+    /// Returns another index of a lane.
+    pub(crate) fn owned_of(&self, lane: &LaneKey, index: OwnerIndex) -> Option<&Entries> {
+        self.owned.get(&(lane.clone(), index))
+    }
+
+    /// Returns the frames of an attempt that are kept.
+    pub(crate) fn frames_of(
+        &self,
+        id: ExecutionId,
+        attempt: AttemptIndex,
+    ) -> Option<&VecDeque<StreamFrame>> {
+        self.frames.get(&(id, attempt))
+    }
+
+    /// Lists every entry of every index with the index that holds it.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&LaneKey, OwnerIndex, i64, ExecutionId)> {
+        let ready = self.ready.iter().flat_map(|(lane, routes)| {
+            let entries = routes.values().flatten();
+            entries.map(move |(score, id)| (lane, OwnerIndex::Ready, *score, *id))
+        });
+        let owned = self.owned.iter().flat_map(|((lane, index), entries)| {
+            entries.iter().map(move |(score, id)| (lane, *index, *score, *id))
+        });
+        ready.chain(owned)
+    }
+
+    /// Lists every timer entry.
+    pub(crate) fn due_entries(&self) -> impl Iterator<Item = &(TimestampMs, ExecutionId)> {
+        self.due.iter()
+    }
+
+    fn lane_of(execution: &Execution) -> LaneKey {
+        (execution.definition.namespace.clone(), execution.definition.lane.clone())
+    }
+
+    /// Counts a live record in or out of its route.
+    fn count_route(&mut self, execution: &Execution, one_more: bool) {
+        let route = &execution.definition.route;
+        if route.is_empty() || !execution.is_live() {
+            return;
+        }
+        let lane = Self::lane_of(execution);
+        let routes = self.routes.entry(lane.clone()).or_default();
+        let count = routes.entry(route.clone()).or_default();
+        *count = if one_more { *count + 1 } else { count.saturating_sub(1) };
+        routes.retain(|_, count| *count > 0);
+        if routes.is_empty() {
+            self.routes.remove(&lane);
+        }
+    }
+
+    fn unindex(&mut self, execution: &Execution) {
+        self.count_route(execution, false);
+        let (lane, id, owner) = (Self::lane_of(execution), execution.id(), execution.owner());
+        if let Some(at) = execution.due() {
+            self.due.remove(&(at, id));
+        }
+        if owner.index != OwnerIndex::Ready {
+            if let Some(entries) = self.owned.get_mut(&(lane.clone(), owner.index)) {
+                entries.remove(&(owner.score, id));
+                if entries.is_empty() {
+                    self.owned.remove(&(lane, owner.index));
+                }
+            }
+            return;
+        }
+        let Some(routes) = self.ready.get_mut(&lane) else {
+            return;
+        };
+        let route = &execution.definition.route;
+        if let Some(entries) = routes.get_mut(route) {
+            entries.remove(&(owner.score, id));
+            if entries.is_empty() {
+                routes.remove(route);
+            }
+        }
+        if routes.is_empty() {
+            self.ready.remove(&lane);
+        }
+    }
+
+    fn index(&mut self, execution: &Execution) {
+        self.count_route(execution, true);
+        let (lane, id, owner) = (Self::lane_of(execution), execution.id(), execution.owner());
+        if let Some(at) = execution.due() {
+            if self.due.first().is_none_or(|(head, _)| at < *head) {
+                self.notices.push(Notice::Due(self.partition));
+            }
+            self.due.insert((at, id));
+        }
+        if owner.index != OwnerIndex::Ready {
+            self.owned.entry((lane, owner.index)).or_default().insert((owner.score, id));
+            return;
+        }
+        let routes = self.ready.entry(lane).or_default();
+        let entries = routes.entry(execution.definition.route.clone()).or_default();
+        if entries.is_empty() {
+            self.notices.push(Notice::Ready(self.partition));
+        }
+        entries.insert((owner.score, id));
+    }
+
+    fn notify(&mut self, before: Option<&Execution>, after: &Execution) {
+        let Some(before) = before else { return };
+        let id = after.id();
+        let active = matches!(after.phase, Phase::Active(_));
+        if active && after.cancel.is_some() && before.cancel != after.cancel {
+            self.notices.push(Notice::Cancel(id));
+        }
+        if !after.is_watched(after.updated_at) {
+            return;
+        }
+        let output = |e: &Execution| (e.attempts, e.frames.count, e.progress.clone());
+        if output(before) != output(after) {
+            self.notices.push(Notice::Frame(id));
+        }
+        let ended = |e: &Execution| matches!(e.phase, Phase::Terminal { .. });
+        if ended(after) && !ended(before) {
+            self.notices.push(Notice::Done(id));
+        }
+    }
+}
+
+impl PartitionStore for MemoryPartition {
+    fn get(&self, id: ExecutionId) -> Option<Execution> {
+        self.records.get(&id).cloned()
+    }
+
+    fn put(&mut self, execution: Execution) {
+        let before = self.records.remove(&execution.id());
+        match &before {
+            Some(before) => self.unindex(before),
+            None => {
+                self.lanes.insert(Self::lane_of(&execution));
+            }
+        }
+        self.index(&execution);
+        self.notify(before.as_ref(), &execution);
+        self.records.insert(execution.id(), execution);
+    }
+
+    fn remove(&mut self, id: ExecutionId) {
+        let Some(execution) = self.records.remove(&id) else {
+            return;
+        };
+        self.unindex(&execution);
+        let every = (id, AttemptIndex(0))..=(id, AttemptIndex(u32::MAX));
+        let streams: Vec<_> = self.frames.range(every).map(|(key, _)| *key).collect();
+        for stream in streams {
+            self.frames.remove(&stream);
+        }
+    }
+
+    fn ready_routes(&self, namespace: &Namespace, lane: &LaneId) -> Vec<String> {
+        let routes = self.ready.get(&(namespace.clone(), lane.clone()));
+        routes.map(|routes| routes.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn live_routes(&self, namespace: &Namespace, lane: &LaneId, route: &str) -> (usize, bool) {
+        let routes = self.routes.get(&(namespace.clone(), lane.clone()));
+        routes.map_or((0, false), |routes| (routes.len(), routes.contains_key(route)))
+    }
+
+    fn ready_head(
+        &self,
+        namespace: &Namespace,
+        lane: &LaneId,
+        route: &str,
+    ) -> Option<(i64, ExecutionId)> {
+        let routes = self.ready.get(&(namespace.clone(), lane.clone()))?;
+        routes.get(route)?.first().copied()
+    }
+
+    fn due_head(&self) -> Option<(TimestampMs, ExecutionId)> {
+        self.due.first().copied()
+    }
+
+    fn idempotency(&self, namespace: &Namespace, key: &str) -> Option<IdempotencyEntry> {
+        self.keys.get(&(namespace.clone(), key.to_owned())).copied()
+    }
+
+    fn remember_key(&mut self, namespace: &Namespace, key: &str, entry: IdempotencyEntry) {
+        let lapse = Lapse::Key(namespace.clone(), key.to_owned());
+        self.lapses.insert((entry.expires_at, lapse));
+        self.keys.insert((namespace.clone(), key.to_owned()), entry);
+    }
+
+    fn claim_memory(&self, slot: &ClaimSlot) -> Option<ClaimMemory> {
+        self.claims.get(slot).cloned()
+    }
+
+    fn remember_claim(&mut self, slot: ClaimSlot, memory: ClaimMemory) {
+        self.lapses.insert((memory.forgotten_at(), Lapse::Claim(slot.clone())));
+        self.claims.insert(slot, memory);
+    }
+
+    fn push_frames(&mut self, id: ExecutionId, attempt: AttemptIndex, frames: Vec<StreamFrame>) {
+        self.frames.entry((id, attempt)).or_default().extend(frames);
+    }
+
+    fn drop_stream(&mut self, id: ExecutionId, attempt: AttemptIndex) {
+        self.frames.remove(&(id, attempt));
+    }
+
+    fn drop_oldest_frame(&mut self, id: ExecutionId, attempt: AttemptIndex) -> usize {
+        let frames = self.frames.get_mut(&(id, attempt));
+        frames.and_then(VecDeque::pop_front).map_or(0, |frame| frame.payload.len())
+    }
+}

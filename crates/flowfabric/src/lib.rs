@@ -1,1 +1,69 @@
-//! Durable execution on the Valkey you already run, or in one process: pick a backend by its URL.
+//! Durable execution on the Valkey you already run, or in one process.
+//!
+//! This crate picks a backend by its URL and re-exports the SDK. A producer or a worker that wants
+//! fewer dependencies takes `ff-sdk` and one backend crate instead; the code stays the same.
+//!
+//! ```
+//! use flowfabric::{FlowFabricClient, FlowFabricWorker, TaskContext, TaskEnd, WorkerConfig};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), flowfabric::SdkError> {
+//! let backend = flowfabric::connect("memory:").await?;
+//! let config = WorkerConfig::builder("greeter").lane("greetings").build()?;
+//! let worker = FlowFabricWorker::connect_with(config, backend.clone()).await?;
+//! # let _ = (worker, FlowFabricClient::new(backend));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::sync::Arc;
+
+pub use ff_core;
+pub use ff_core::{EngineBackend, EngineBackendExt, EngineError, EngineResult};
+pub use ff_sdk::*;
+
+use ff_core::error::ValidationKind;
+
+/// The URL schemes that [`connect`] knows, for messages and `--help`.
+pub const SCHEMES: &[&str] = &[
+    #[cfg(feature = "memory")]
+    "memory:",
+    #[cfg(feature = "valkey")]
+    "valkey://",
+    #[cfg(feature = "valkey")]
+    "valkeys://",
+    #[cfg(feature = "valkey")]
+    "valkey-cluster://",
+];
+
+/// Connects to the backend that a URL names, and makes its store ready.
+///
+/// | URL | backend |
+/// | --- | --- |
+/// | `memory:` | a new store in this process; it ends with it |
+/// | `valkey://[user:password@]host:port` | one Valkey server |
+/// | `valkeys://...` | the same over TLS |
+/// | `valkey-cluster://host:port` | a Valkey cluster, by any of its nodes |
+///
+/// A URL that nobody knows, a server that is too old or a wrong password is
+/// `Validation(Connection)`; a server that does not answer is `Transport`.
+pub async fn connect(url: &str) -> EngineResult<Arc<dyn EngineBackend>> {
+    #[cfg(feature = "memory")]
+    if url == "memory:" {
+        return Ok(Arc::new(ff_backend_embedded::MemoryBackend::new()));
+    }
+    #[cfg(feature = "valkey")]
+    if url.starts_with("valkey") {
+        let config = ff_backend_valkey::Config::parse(url)?;
+        return Ok(Arc::new(ff_backend_valkey::ValkeyBackend::connect(config).await?));
+    }
+    Err(EngineError::validation(
+        ValidationKind::Connection,
+        format!("no backend for this URL; it must begin with one of {}", SCHEMES.join(", ")),
+    ))
+}
+
+/// The README's worker compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

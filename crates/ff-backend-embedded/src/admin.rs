@@ -30,9 +30,10 @@ impl AdminBackend for MemoryBackend {
         let now = self.now();
         let mut state = self.lock();
         let mut keyring = state.keyring.clone();
-        for kid in &request.revoke {
+        // Before, so that there is room; and after, for the key that signed until now.
+        request.revoke.iter().for_each(|kid| {
             keyring.revoke(kid);
-        }
+        });
         if let Some((kid, secret)) = request.add {
             let grace_until = request.grace_ms.map(|grace_ms| now.plus_ms(grace_ms));
             keyring.rotate(kid.clone(), secret, grace_until, now).map_err(|fault| match fault {
@@ -43,6 +44,9 @@ impl AdminBackend for MemoryBackend {
                 ),
             })?;
         }
+        request.revoke.iter().for_each(|kid| {
+            keyring.revoke(kid);
+        });
         let keys = keyring.keys().iter().map(|(kid, key)| (kid.clone(), key.expires_at));
         let rotated = KeyringRotated { current: keyring.current().clone(), keys: keys.collect() };
         state.keyring = keyring;

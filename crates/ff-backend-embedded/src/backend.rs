@@ -78,7 +78,10 @@ impl MemoryBackend {
     /// Writes out everything the store holds, secrets aside, in an order that does not vary: two
     /// dumps are equal exactly when the stores are.
     pub fn dump(&self) -> String {
-        format!("{:#?}", *self.lock())
+        let now = self.now();
+        let mut state = self.lock();
+        state.partitions.iter_mut().for_each(|partition| partition.forget_lapsed(now));
+        format!("{:#?}", *state)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

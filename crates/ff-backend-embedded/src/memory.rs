@@ -62,20 +62,22 @@ impl MemoryPartition {
 
     /// Forgets keys and claims whose time is over.
     pub(crate) fn forget_lapsed(&mut self, now: TimestampMs) {
-        while self.lapses.first().is_some_and(|(at, _)| *at <= now) {
-            match self.lapses.pop_first() {
-                Some((at, Lapse::Key(namespace, key))) => {
-                    let entry = (namespace, key);
-                    if self.keys.get(&entry).is_some_and(|e| e.expires_at == at) {
-                        self.keys.remove(&entry);
-                    }
+        while let Some((at, lapse)) = self.lapses.pop_first() {
+            if at > now {
+                self.lapses.insert((at, lapse));
+                return;
+            }
+            // An entry that was written again has a later lapse of its own.
+            match lapse {
+                Lapse::Key(namespace, key) => {
+                    let key = (namespace, key);
+                    let over = self.keys.get(&key).is_some_and(|entry| entry.expires_at <= now);
+                    over.then(|| self.keys.remove(&key));
                 }
-                Some((at, Lapse::Claim(slot))) => {
-                    if self.claims.get(&slot).is_some_and(|memory| memory.forgotten_at() == at) {
-                        self.claims.remove(&slot);
-                    }
+                Lapse::Claim(slot) => {
+                    let over = self.claims.get(&slot).is_some_and(|m| m.forgotten_at() <= now);
+                    over.then(|| self.claims.remove(&slot));
                 }
-                None => {}
             }
         }
     }

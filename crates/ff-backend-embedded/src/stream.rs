@@ -9,14 +9,12 @@ use ff_lifecycle::{PartitionStore, settle};
 
 fn within(request: &ReadStream, id: FrameId) -> bool {
     let from = match request.from {
-        StreamCursor::Start => true,
-        StreamCursor::End => false,
+        StreamCursor::Start | StreamCursor::End => true,
         StreamCursor::At(from) if request.after => id > from,
         StreamCursor::At(from) => id >= from,
     };
     let to = match request.to {
-        StreamCursor::Start => false,
-        StreamCursor::End => true,
+        StreamCursor::Start | StreamCursor::End => true,
         StreamCursor::At(to) => id <= to,
     };
     from && to

@@ -71,7 +71,7 @@ impl From<FrameId> for String {
 pub enum StreamCursor {
     /// The first frame that is kept.
     Start,
-    /// The last frame.
+    /// The last frame that is kept.
     End,
     /// This frame.
     At(FrameId),
@@ -147,11 +147,11 @@ pub struct ReadStream {
     pub execution_id: ExecutionId,
     /// Which attempt.
     pub attempt_index: AttemptIndex,
-    /// From here.
+    /// From here: `Start` or a frame.
     pub from: StreamCursor,
     /// Whether the frame at `from` itself is left out.
     pub after: bool,
-    /// Up to and with here.
+    /// Up to and with here: `End` or a frame.
     pub to: StreamCursor,
     /// At most this many: 1 to 10 000.
     pub count_limit: usize,
@@ -204,6 +204,12 @@ impl AppendFrame {
 impl ReadStream {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
+        if self.from == StreamCursor::End || self.to == StreamCursor::Start {
+            return Err(EngineError::validation(
+                ValidationKind::Cursor,
+                "a read goes from Start or a frame to End or a frame",
+            ));
+        }
         between("count_limit", self.count_limit as u64, 1, STREAM_READ_HARD_CAP as u64)
     }
 }

@@ -1,0 +1,247 @@
+//! Claims: take work under a lease, and lose none of it to a lost reply or a dropped future.
+
+use crate::error::SdkError;
+use crate::lookout::{Look, Next};
+use crate::resend::{send, send_until};
+use crate::task::ClaimedTask;
+use crate::worker::Core;
+use ff_core::contracts::claim::{
+    ClaimExecution, ClaimResumedExecution, ClaimSource, ClaimedExecution, ExecutionsClaimed, Grant,
+    GrantKind,
+};
+use ff_core::contracts::terminal::ReleaseExecution;
+use ff_core::error::{EngineResult, StateKind};
+use ff_core::ids::{ClaimId, ExecutionId};
+use ff_core::limits::CLAIM_COUNT_MAX;
+use ff_core::partition::Partition;
+use ff_core::time::TimestampMs;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::Instrument;
+
+/// The slot of claims that wait for work; a running task's own claims use a slot above it.
+pub(crate) const WAITING_SLOT: u16 = 0;
+
+/// A claim as it goes out, the same each time.
+#[derive(Clone, Debug)]
+pub(crate) enum ClaimCall {
+    Claim(ClaimExecution),
+    Resume(ClaimResumedExecution),
+}
+
+/// What a claim took, and when it was first sent: its leases last from then at least.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) executions: Vec<ClaimedExecution>,
+    pub(crate) sent_at: TimestampMs,
+}
+
+impl Core {
+    /// Waits for work and claims as much as there are permits; with `tops_up`, permits that became
+    /// free while waiting are used, too. The permits of the tasks are split off. Empty only once
+    /// the deadline has passed.
+    pub(crate) async fn pull(
+        self: &Arc<Self>,
+        permits: &mut OwnedSemaphorePermit,
+        tops_up: bool,
+        deadline: Option<TimestampMs>,
+    ) -> Result<Vec<ClaimedTask>, SdkError> {
+        let mut changes = self.lookout.changes();
+        loop {
+            changes.mark_unchanged();
+            let now = self.clock.now();
+            match self.lookout.next(now) {
+                Next::Claim(look) => {
+                    if tops_up {
+                        self.top_up(permits);
+                    }
+                    let tasks = self.claim_ready(look, permits).await?;
+                    if !tasks.is_empty() {
+                        return Ok(tasks);
+                    }
+                }
+                Next::Wait(_) if deadline.is_some_and(|deadline| now >= deadline) => {
+                    return Ok(Vec::new());
+                }
+                Next::Wait(until) => {
+                    let until = deadline.map_or(until, |deadline| until.min(deadline));
+                    tokio::select! {
+                        _ = changes.changed() => {}
+                        () = self.clock.sleep_until(until) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn top_up(&self, permits: &mut OwnedSemaphorePermit) {
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(0);
+        if free > 0
+            && let Ok(more) = self.permits.clone().try_acquire_many_owned(free)
+        {
+            permits.merge(more);
+        }
+    }
+
+    async fn claim_ready(
+        self: &Arc<Self>,
+        look: Look,
+        permits: &mut OwnedSemaphorePermit,
+    ) -> Result<Vec<ClaimedTask>, SdkError> {
+        let room = u32::try_from(permits.num_permits()).unwrap_or(CLAIM_COUNT_MAX);
+        let count_max = room.clamp(1, CLAIM_COUNT_MAX);
+        let taken = self
+            .claim_detached(Some(look), move |core| {
+                ClaimCall::Claim(core.ready_claim(look.partition, WAITING_SLOT, count_max))
+            })
+            .await?;
+        let sent_at = taken.sent_at;
+        let tasks = taken.executions.into_iter();
+        Ok(tasks.map(|claimed| self.task(claimed, sent_at, permits.split(1))).collect())
+    }
+
+    /// Builds a new claim of ready work.
+    pub(crate) fn ready_claim(
+        &self,
+        partition: Partition,
+        slot: u16,
+        count_max: u32,
+    ) -> ClaimExecution {
+        ClaimExecution {
+            claim_id: ClaimId::generate(),
+            slot,
+            worker: self.config.identity().clone(),
+            partition,
+            source: ClaimSource::Ready { lanes: self.config.lanes().to_vec(), count_max },
+            lease_ttl_ms: self.config.lease_ttl_ms(),
+        }
+    }
+
+    /// Claims what a grant names.
+    pub(crate) async fn claim_granted(
+        self: &Arc<Self>,
+        grant: Grant,
+        kind: GrantKind,
+    ) -> Result<ClaimedTask, SdkError> {
+        if grant.kind != kind {
+            let message = format!("is of kind {}, expected {}", grant.kind.as_str(), kind.as_str());
+            return Err(SdkError::config("claim by grant", "grant", message));
+        }
+        let permit = self.permit().await?;
+        let execution_id = grant.execution_id;
+        let taken = self.claim_detached(None, move |core| core.granted_claim(grant)).await?;
+        let sent_at = taken.sent_at;
+        match taken.executions.into_iter().next() {
+            Some(claimed) => Ok(self.task(claimed, sent_at, Some(permit))),
+            None => Err(answered_too_late(execution_id)),
+        }
+    }
+
+    fn granted_claim(&self, grant: Grant) -> ClaimCall {
+        let (claim_id, slot) = (ClaimId::generate(), WAITING_SLOT);
+        let worker = self.config.identity().clone();
+        let lease_ttl_ms = self.config.lease_ttl_ms();
+        match grant.kind {
+            GrantKind::Claim => ClaimCall::Claim(ClaimExecution {
+                claim_id,
+                slot,
+                worker,
+                partition: grant.execution_id.partition(),
+                source: ClaimSource::Grant(grant),
+                lease_ttl_ms,
+            }),
+            GrantKind::Reclaim => ClaimCall::Resume(ClaimResumedExecution {
+                claim_id,
+                slot,
+                worker,
+                grant,
+                lease_ttl_ms,
+            }),
+        }
+    }
+
+    /// Claims in the waiting slot, in a tokio task of its own: when the caller is gone before the
+    /// answer, what was taken is released. The slot has one claim in flight.
+    async fn claim_detached(
+        self: &Arc<Self>,
+        look: Option<Look>,
+        build: impl FnOnce(&Self) -> ClaimCall + Send + 'static,
+    ) -> Result<Taken, SdkError> {
+        let (deliver, delivered) = oneshot::channel();
+        let core = self.clone();
+        let claiming = async move {
+            let _slot = core.waiting_slot.lock().await;
+            let call = build(&core);
+            let sent_at = core.clock.now();
+            let answer = core.send_claim(&call, sent_at).await;
+            if let (Ok(claimed), Some(look)) = (&answer, look) {
+                core.note_claimed(look, claimed);
+            }
+            let taken = answer.map(|claimed| Taken { executions: claimed.executions, sent_at });
+            if let Err(Ok(undelivered)) = deliver.send(taken) {
+                core.release_untouched(undelivered.executions).await;
+            }
+        };
+        tokio::spawn(claiming.in_current_span());
+        let taken = delivered.await.map_err(|_| SdkError::Stopped { op: "claim_execution" })?;
+        Ok(taken?)
+    }
+
+    /// Sends a claim until it is answered, or until its own leases would have run out.
+    pub(crate) async fn send_claim(
+        &self,
+        call: &ClaimCall,
+        first_sent_at: TimestampMs,
+    ) -> EngineResult<ExecutionsClaimed> {
+        let until = first_sent_at.plus_ms(self.config.lease_ttl_ms());
+        let send = || match call {
+            ClaimCall::Claim(request) => self.backend.claim_execution(request.clone()),
+            ClaimCall::Resume(request) => self.backend.claim_resumed_execution(request.clone()),
+        };
+        send_until(&*self.clock, "claim_execution", || until, send).await
+    }
+
+    /// Remembers what a claim saw of its partition, for the next claims and the tick loop.
+    pub(crate) fn note_claimed(&self, look: Look, claimed: &ExecutionsClaimed) {
+        self.lookout.saw(look, claimed.ready_left, self.clock.now());
+        self.engine.saw_next_due(look.partition, claimed.next_due);
+    }
+
+    /// Gives back what nobody has begun to work on.
+    pub(crate) async fn release_untouched(&self, executions: Vec<ClaimedExecution>) {
+        for claimed in executions {
+            let execution_id = claimed.handle.execution_id();
+            let request = ReleaseExecution {
+                handle: claimed.handle,
+                reason: "claimed while the worker was stopping".to_owned(),
+            };
+            let release = || self.backend.release_execution(request.clone());
+            if let Err(error) = send(&*self.clock, release).await {
+                tracing::warn!(%execution_id, %error, "unused work was not given back");
+            }
+        }
+    }
+
+    pub(crate) fn task(
+        &self,
+        claimed: ClaimedExecution,
+        sent_at: TimestampMs,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> ClaimedTask {
+        let (backend, renewer) = (self.backend.clone(), self.renewer.clone());
+        ClaimedTask::new(backend, renewer, permit, claimed, sent_at)
+    }
+
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, SdkError> {
+        let permits = self.permits.clone();
+        // The semaphore is never closed; if it were, the worker would be at its end.
+        permits.acquire_owned().await.map_err(|_| SdkError::Stopped { op: "claim_execution" })
+    }
+}
+
+/// A grant was used, but the answer came after the lease had run out.
+fn answered_too_late(execution_id: ExecutionId) -> SdkError {
+    let reason = "it was used by this call, but the lease ran out before the answer".to_owned();
+    let state = StateKind::GrantInvalid { execution_id, reason };
+    SdkError::Engine(Box::new(state.into()))
+}

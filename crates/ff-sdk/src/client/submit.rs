@@ -1,0 +1,242 @@
+//! Submit: name the work, and hand it in alone or by the thousand.
+
+use super::FlowFabricClient;
+use crate::error::SdkError;
+use crate::resend::{Backoff, SENDS_MAX, is_in_doubt};
+use bytes::Bytes;
+use ff_core::contracts::submit::{
+    Durability, ExecutionSubmitted, Idempotency, SubmitExecution, SubmitExecutions,
+};
+use ff_core::error::{BugKind, EngineError, EngineResult};
+use ff_core::ids::ExecutionId;
+use ff_core::limits::SUBMIT_ITEMS_MAX;
+use ff_core::name::{ExecutionKind, FairnessKey, LaneId};
+use ff_core::partition::Partition;
+use ff_core::policy::{ExecutionPolicy, RetryPolicy, When};
+use ff_core::time::TimestampMs;
+use std::sync::atomic::Ordering;
+
+const CONTEXT: &str = "submit";
+
+/// What is to be done, and how. Names are checked when it is submitted.
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is submitted"]
+pub struct SubmitRequest {
+    kind: String,
+    lane: String,
+    input: Bytes,
+    policy: ExecutionPolicy,
+    idempotency: Option<Idempotency>,
+    fairness_key: Option<String>,
+    durability: Durability,
+}
+
+impl SubmitRequest {
+    /// Names the kind of work and its input: at most 1 MiB, any bytes. The lane is `default`.
+    pub fn new(kind: impl Into<String>, input: impl Into<Bytes>) -> Self {
+        Self {
+            kind: kind.into(),
+            lane: LaneId::default().as_str().to_owned(),
+            input: input.into(),
+            policy: ExecutionPolicy::default(),
+            idempotency: None,
+            fairness_key: None,
+            durability: Durability::default(),
+        }
+    }
+
+    /// Queues it in this lane.
+    pub fn lane(mut self, lane: impl Into<String>) -> Self {
+        self.lane = lane.into();
+        self
+    }
+
+    /// Sets the whole policy; the setters below change one field of it.
+    pub fn policy(mut self, policy: ExecutionPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Has it claimed no earlier than this long after it is accepted.
+    pub fn delay_ms(mut self, ms: u64) -> Self {
+        self.policy.start = Some(When::After(ms));
+        self
+    }
+
+    /// Has it claimed no earlier than this.
+    pub fn start_at(mut self, at: TimestampMs) -> Self {
+        self.policy.start = Some(When::At(at));
+        self
+    }
+
+    /// Sets its priority, -1 000 to 1 000; higher goes first.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.policy.priority = priority;
+        self
+    }
+
+    /// Ends it `expired` when it is still live then.
+    pub fn deadline(mut self, deadline: When) -> Self {
+        self.policy.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets what is done about failures.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.policy.retry = Some(retry);
+        self
+    }
+
+    /// Adds a free label.
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.policy.tags.insert(key.into(), value.into());
+        self
+    }
+
+    /// Makes the submission idempotent: for a day, a second one under this key answers the first.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency = Some(Idempotency::key(key));
+        self
+    }
+
+    /// Makes the submission idempotent, with a window of its own.
+    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = Some(idempotency);
+        self
+    }
+
+    /// Names the tenant among those that share the lane.
+    pub fn fairness_key(mut self, key: impl Into<String>) -> Self {
+        self.fairness_key = Some(key.into());
+        self
+    }
+
+    /// Sets how safely it is stored before it is acknowledged.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+}
+
+impl FlowFabricClient {
+    /// Submits one execution. A request that repeats an idempotency key answers the first one.
+    pub async fn submit(&self, request: SubmitRequest) -> Result<ExecutionSubmitted, SdkError> {
+        let mut outcomes = self.submit_many(vec![request]).await?;
+        outcomes.pop().unwrap_or_else(|| Err(no_outcome().into()))
+    }
+
+    /// Submits any number of executions, with one outcome each, in order. Those without an
+    /// idempotency key travel together, up to 10 000 a call, each call to the next partition.
+    ///
+    /// The first malformed request fails the call before any I/O.
+    pub async fn submit_many(
+        &self,
+        requests: Vec<SubmitRequest>,
+    ) -> Result<Vec<Result<ExecutionSubmitted, SdkError>>, SdkError> {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        let mut items = Vec::with_capacity(requests.len());
+        for chunk in requests.chunks(SUBMIT_ITEMS_MAX) {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let partition = self.backend.partitions().rotate(turn);
+            for request in chunk {
+                items.push(self.item(request, partition)?);
+            }
+        }
+        while !items.is_empty() {
+            let rest = items.split_off(items.len().min(SUBMIT_ITEMS_MAX));
+            let chunk = std::mem::replace(&mut items, rest);
+            let submitted = self.submit_chunk(chunk).await;
+            outcomes.extend(submitted.into_iter().map(|o| o.map_err(SdkError::from)));
+        }
+        Ok(outcomes)
+    }
+
+    fn item(
+        &self,
+        request: &SubmitRequest,
+        partition: Partition,
+    ) -> Result<SubmitExecution, SdkError> {
+        let bad = |field| move |e: EngineError| SdkError::config(CONTEXT, field, e.to_string());
+        let map = self.backend.partitions();
+        let partition = request
+            .idempotency
+            .as_ref()
+            .map_or(partition, |known| map.home(self.namespace.as_str(), &known.key));
+        let fairness_key = request.fairness_key.as_ref().map(FairnessKey::new);
+        let item = SubmitExecution {
+            execution_id: ExecutionId::generate(partition),
+            namespace: self.namespace.clone(),
+            lane: LaneId::new(&request.lane).map_err(bad("lane"))?,
+            kind: ExecutionKind::new(&request.kind).map_err(bad("kind"))?,
+            input: request.input.clone(),
+            policy: request.policy.clone(),
+            idempotency: request.idempotency.clone(),
+            fairness_key: fairness_key.transpose().map_err(bad("fairness_key"))?,
+            durability: request.durability,
+        };
+        item.check(map).map_err(bad("request"))?;
+        Ok(item)
+    }
+
+    /// Submits up to one call's items. Those whose answer did not come are sent again as they are.
+    async fn submit_chunk(
+        &self,
+        items: Vec<SubmitExecution>,
+    ) -> Vec<EngineResult<ExecutionSubmitted>> {
+        let clock = self.backend.clock();
+        let mut outcomes: Vec<Option<EngineResult<ExecutionSubmitted>>> = Vec::new();
+        outcomes.resize_with(items.len(), || None);
+        let mut open: Vec<usize> = (0..items.len()).collect();
+        let mut backoff = Backoff::new();
+        for sends in 1..=SENDS_MAX {
+            let batch: Vec<SubmitExecution> = open.iter().map(|i| items[*i].clone()).collect();
+            let answers = self.submit_batch(batch).await;
+            for (index, answer) in open.iter().zip(answers) {
+                outcomes[*index] = Some(answer);
+            }
+            open.retain(|index| {
+                let answer = outcomes[*index].as_ref();
+                answer.is_none_or(|answer| answer.as_ref().is_err_and(is_in_doubt))
+            });
+            if open.is_empty() || sends == SENDS_MAX {
+                break;
+            }
+            backoff.wait(&*clock, None).await;
+        }
+        let outcomes = outcomes.into_iter();
+        outcomes.map(|outcome| outcome.unwrap_or_else(|| Err(no_outcome()))).collect()
+    }
+
+    /// Makes one call; an error of the whole call is the outcome of each item.
+    async fn submit_batch(
+        &self,
+        items: Vec<SubmitExecution>,
+    ) -> Vec<EngineResult<ExecutionSubmitted>> {
+        let count = items.len();
+        let request = SubmitExecutions { items };
+        match self.backend.submit_executions(request).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                let text = error.to_string();
+                let doubt = is_in_doubt(&error);
+                let mut first = Some(error);
+                let copy = || match first.take() {
+                    Some(error) => Err(error),
+                    None if doubt => Err(EngineError::Transport {
+                        backend: "the store",
+                        source: text.clone().into(),
+                    }),
+                    None => Err(EngineError::Unavailable {
+                        op: "submit_executions",
+                        reason: text.clone(),
+                    }),
+                };
+                std::iter::repeat_with(copy).take(count).collect()
+            }
+        }
+    }
+}
+
+fn no_outcome() -> EngineError {
+    BugKind::Invariant("a submission had no outcome".into()).into()
+}

@@ -1,0 +1,282 @@
+//! One permit's work: run a task, end it together with the claim of the next, and so on.
+
+use super::outcome::{INVALID_END_CATEGORY, TaskContext, TaskEnd, TaskError, TaskResult};
+use crate::claim::ClaimCall;
+use crate::lookout::Look;
+use crate::task::ClaimedTask;
+use crate::terminal::{EndRequest, NotEnded};
+use crate::worker::{Core, Slot};
+use ff_core::contracts::claim::{ClaimExecution, ExecutionsClaimed};
+use ff_core::contracts::suspend::{ExecutionSuspended, SuspendExecution};
+use ff_core::contracts::terminal::FailExecution;
+use ff_core::time::TimestampMs;
+use futures::FutureExt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tracing::Instrument;
+
+/// Tasks in a row that one permit takes from the same partition while another has work ready.
+const FUSED_IN_A_ROW_MAX: u32 = 16;
+/// Reason of a task that is released because the worker drains.
+const DRAIN_REASON: &str = "the worker is shutting down";
+
+/// How far the worker loop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// It claims and runs.
+    Running,
+    /// It claims no more; what runs may end.
+    Draining,
+    /// What still runs is dropped and released.
+    Releasing,
+}
+
+/// What the running tasks share.
+#[derive(Debug)]
+pub(super) struct Crew<H> {
+    pub(super) core: Arc<Core>,
+    pub(super) handler: H,
+    pub(super) phase: watch::Sender<Phase>,
+}
+
+/// How the run of a handler came out.
+enum Ran {
+    Answered(TaskResult),
+    LeaseLost,
+    Released,
+}
+
+/// How an attempt to end a turn came out.
+enum Ending {
+    /// The turn is over. What a fused claim took comes with it.
+    Over(Option<TaskContext>),
+    /// A suspension was met already: the handler runs again.
+    Again,
+    /// The engine refused and the lease is still held.
+    Refused(String),
+}
+
+/// The claim that travels with an end.
+struct Fused {
+    look: Look,
+    claim: ClaimExecution,
+    sent_at: TimestampMs,
+}
+
+impl<H, F> Crew<H>
+where
+    H: Fn(TaskContext) -> F + Send + Sync + 'static,
+    F: Future<Output = TaskResult> + Send + 'static,
+{
+    /// Runs a task, and those that its end brings.
+    pub(super) async fn work(self: Arc<Self>, task: ClaimedTask) {
+        let slot = self.core.slot();
+        let mut next = Some(TaskContext::new(task));
+        let mut before = 0;
+        while let Some(task) = next {
+            next = self.work_on(task, slot.as_ref(), before).await;
+            before += 1;
+        }
+    }
+
+    /// Runs one task to the end of its turn and returns the task that came with it.
+    async fn work_on(
+        &self,
+        task: TaskContext,
+        slot: Option<&Slot>,
+        before: u32,
+    ) -> Option<TaskContext> {
+        loop {
+            let ending = match self.run_handler(&task).await {
+                Ran::Answered(answer) => {
+                    let fused = || self.fused_claim(&task, slot, before);
+                    match self.end(&task, answer, &fused).await {
+                        Ending::Refused(why) => {
+                            let failure = task.failure(&why, INVALID_END_CATEGORY);
+                            self.fail(&task, failure, fused()).await
+                        }
+                        ending => ending,
+                    }
+                }
+                Ran::Released => self.plainly(&task, task.hand_back(DRAIN_REASON)).await,
+                Ran::LeaseLost => {
+                    let execution_id = task.execution_id();
+                    tracing::warn!(%execution_id, "the lease was lost; its handler was dropped");
+                    Ending::Over(None)
+                }
+            };
+            let next = match ending {
+                Ending::Again => continue,
+                Ending::Over(next) => next,
+                Ending::Refused(why) => {
+                    let execution_id = task.execution_id();
+                    tracing::error!(%execution_id, why, "no end was accepted; the lease runs out");
+                    None
+                }
+            };
+            // The handler may have kept a clone of the context: nothing of the task outlives it.
+            task.set_ended();
+            drop(task.take_permit());
+            return next;
+        }
+    }
+
+    async fn run_handler(&self, task: &TaskContext) -> Ran {
+        let mut phase = self.phase.subscribe();
+        let releasing = async {
+            // The sender lives as long as the crew, so this cannot fail.
+            let _ = phase.wait_for(|phase| *phase == Phase::Releasing).await;
+        };
+        let span = tracing::info_span!(
+            "run_task",
+            execution_id = %task.execution_id(),
+            attempt_index = %task.attempt_index(),
+        );
+        let context = task.clone();
+        let handler = async { (self.handler)(context).await }.instrument(span);
+        tokio::select! {
+            biased;
+            answer = AssertUnwindSafe(handler).catch_unwind() => {
+                Ran::Answered(answer.unwrap_or_else(|panic| Err(TaskError::panic(&*panic))))
+            }
+            () = task.lease().lost() => Ran::LeaseLost,
+            () = releasing => Ran::Released,
+        }
+    }
+
+    /// Ends the turn as the handler said.
+    async fn end(
+        &self,
+        task: &TaskContext,
+        answer: TaskResult,
+        fused: &(impl Fn() -> Option<Fused> + Sync),
+    ) -> Ending {
+        match answer {
+            Ok(TaskEnd::Complete(result)) => {
+                let mut request = task.completion(result);
+                let fused = fused();
+                request.next = fused.as_ref().map(|fused| fused.claim.clone());
+                let landed = task.land(&request).await.map(|ended| ended.next);
+                self.after(task, landed, fused).await
+            }
+            Err(error) if task.lease().is_cancel_requested() => {
+                self.plainly(task, task.cancellation(error.reason())).await
+            }
+            Err(error) => {
+                let failure = task.failure(error.reason(), error.category());
+                self.fail(task, failure, fused()).await
+            }
+            Ok(TaskEnd::Cancel(reason)) => self.plainly(task, task.cancellation(&reason)).await,
+            Ok(TaskEnd::Delay(until)) => self.plainly(task, task.delay(until)).await,
+            Ok(TaskEnd::Release(reason)) => self.plainly(task, task.hand_back(&reason)).await,
+            Ok(TaskEnd::WaitChildren) => self.plainly(task, task.wait_for_children()).await,
+            Ok(TaskEnd::Suspend { reason_code, matchers, timeout_ms, timeout_behavior }) => {
+                let request =
+                    task.suspension(&reason_code, &matchers, timeout_ms, timeout_behavior);
+                self.suspend(task, &request).await
+            }
+        }
+    }
+
+    async fn fail(
+        &self,
+        task: &TaskContext,
+        mut request: FailExecution,
+        fused: Option<Fused>,
+    ) -> Ending {
+        request.next = fused.as_ref().map(|fused| fused.claim.clone());
+        let landed = task.land(&request).await.map(|ended| ended.next);
+        self.after(task, landed, fused).await
+    }
+
+    /// Ends a turn by a request that carries no claim.
+    async fn plainly<R: EndRequest>(&self, task: &TaskContext, request: R) -> Ending {
+        let landed = task.land(&request).await.map(|_| None);
+        self.after(task, landed, None).await
+    }
+
+    async fn suspend(&self, task: &TaskContext, request: &SuspendExecution) -> Ending {
+        match task.land(request).await {
+            Ok(outcome) => {
+                task.note_suspension(&outcome);
+                match outcome {
+                    ExecutionSuspended::Suspended(_) => Ending::Over(None),
+                    ExecutionSuspended::AlreadySatisfied { .. } => Ending::Again,
+                }
+            }
+            Err(not_ended) => self.after(task, Err(not_ended), None).await,
+        }
+    }
+
+    /// Takes the answer to an end: what a fused claim took becomes the next task.
+    async fn after(
+        &self,
+        task: &TaskContext,
+        landed: Result<Option<ExecutionsClaimed>, NotEnded>,
+        fused: Option<Fused>,
+    ) -> Ending {
+        let execution_id = task.execution_id();
+        let claimed = match landed {
+            Ok(claimed) => claimed,
+            Err(NotEnded::Refused(error)) => return Ending::Refused(error.to_string()),
+            Err(NotEnded::LeaseLost(error)) => {
+                tracing::warn!(%execution_id, %error, "the lease was lost before the end");
+                None
+            }
+            Err(NotEnded::NotLanded(error)) => {
+                tracing::error!(%execution_id, %error, "the end did not land in its lease's time");
+                match &fused {
+                    Some(fused) => self.repeat_claim(fused).await,
+                    None => None,
+                }
+            }
+        };
+        match (claimed, fused) {
+            (Some(claimed), Some(fused)) => self.go_on(task, claimed, &fused).await,
+            _ => Ending::Over(None),
+        }
+    }
+
+    /// The end of a turn went unanswered, and its claim with it: asks again for the claim alone,
+    /// under its own id, so that what it may have taken is not left lying.
+    async fn repeat_claim(&self, fused: &Fused) -> Option<ExecutionsClaimed> {
+        let call = ClaimCall::Claim(fused.claim.clone());
+        match self.core.send_claim(&call, fused.sent_at).await {
+            Ok(claimed) => Some(claimed),
+            Err(error) => {
+                tracing::warn!(%error, "a claim went unanswered; what it took is claimed anew");
+                None
+            }
+        }
+    }
+
+    async fn go_on(&self, task: &TaskContext, claimed: ExecutionsClaimed, fused: &Fused) -> Ending {
+        self.core.note_claimed(fused.look, &claimed);
+        if *self.phase.borrow() != Phase::Running {
+            self.core.release_untouched(claimed.executions).await;
+            return Ending::Over(None);
+        }
+        let next = claimed.executions.into_iter().next();
+        let next = next.map(|next| self.core.task(next, fused.sent_at, task.take_permit()));
+        Ending::Over(next.map(TaskContext::new))
+    }
+
+    /// Builds the claim that travels with the end of a task, in the task's own place. None while
+    /// draining, nor when this partition has had its share and another waits.
+    fn fused_claim(&self, task: &TaskContext, slot: Option<&Slot>, before: u32) -> Option<Fused> {
+        if *self.phase.borrow() != Phase::Running {
+            return None;
+        }
+        let partition = task.execution_id().partition();
+        if before + 1 >= FUSED_IN_A_ROW_MAX && self.core.lookout.is_ready_elsewhere(partition) {
+            return None;
+        }
+        Some(Fused {
+            look: self.core.lookout.look(partition),
+            claim: self.core.ready_claim(partition, slot?.number, 1),
+            sent_at: self.core.clock.now(),
+        })
+    }
+}

@@ -13,26 +13,22 @@ use ff_core::{EngineError, EngineResult, ExecutionId, Namespace};
 use ff_lifecycle::PartitionStore;
 use std::collections::BTreeMap;
 
-/// A place in a listing: partition, route (for ready indexes), score and id of the row before.
+/// A place in a listing: partition, and score and id of the row before.
 struct Place {
     partition: u16,
-    route: String,
     after: Option<(i64, ExecutionId)>,
 }
 
 impl Place {
     fn parse(cursor: Option<&ListCursor>) -> EngineResult<Self> {
-        let Some(cursor) = cursor else {
-            return Ok(Self { partition: 0, route: String::new(), after: None });
-        };
-        let mut parts = cursor.0.splitn(4, '|');
+        let Some(cursor) = cursor else { return Ok(Self { partition: 0, after: None }) };
+        let mut parts = cursor.0.splitn(3, '|');
         let mut part = || parts.next();
         (|| {
             let partition = part()?.parse().ok()?;
             let score = part()?.parse().ok()?;
             let id = part()?.parse().ok()?;
-            let route = part()?.to_owned();
-            Some(Self { partition, route, after: Some((score, id)) })
+            Some(Self { partition, after: Some((score, id)) })
         })()
         .ok_or_else(|| {
             EngineError::validation(
@@ -54,22 +50,15 @@ fn index_of(state: PublicState) -> OwnerIndex {
     }
 }
 
-/// Lists the entries of an index of a lane, with the route of each, in order.
-fn rows(
-    store: &MemoryPartition,
-    lane: &LaneKey,
-    index: OwnerIndex,
-) -> Vec<(String, i64, ExecutionId)> {
-    if index == OwnerIndex::Ready {
-        let routes = store.ready_of(lane).into_iter().flatten();
-        return routes
-            .flat_map(|(route, entries)| {
-                entries.iter().map(|(score, id)| (route.clone(), *score, *id))
-            })
-            .collect();
+/// Lists the entries of an index of a lane, by score and id.
+fn rows(store: &MemoryPartition, lane: &LaneKey, index: OwnerIndex) -> Vec<(i64, ExecutionId)> {
+    if index != OwnerIndex::Ready {
+        return store.owned_of(lane, index).into_iter().flatten().copied().collect();
     }
-    let entries = store.owned_of(lane, index).into_iter().flatten();
-    entries.map(|(score, id)| (String::new(), *score, *id)).collect()
+    let routes = store.ready_of(lane).into_iter().flat_map(|routes| routes.values());
+    let mut entries: Vec<_> = routes.flatten().copied().collect();
+    entries.sort_unstable();
+    entries
 }
 
 #[async_trait::async_trait]
@@ -96,11 +85,9 @@ impl InspectBackend for MemoryBackend {
         for partition in place.partition..self.map().count() {
             let partition = Partition::new_unchecked(partition);
             let full = self.within(partition, |store, now| {
-                for (route, score, id) in rows(store, &lane, index) {
+                for (score, id) in rows(store, &lane, index) {
                     let here = partition.number() == place.partition;
-                    let passed = place.after.is_some_and(|(last_score, last_id)| {
-                        (&route, score, id) <= (&place.route, last_score, last_id)
-                    });
+                    let passed = place.after.is_some_and(|after| (score, id) <= after);
                     if here && passed {
                         continue;
                     }
@@ -113,7 +100,7 @@ impl InspectBackend for MemoryBackend {
                     let row = ff_lifecycle::inspect::summary(&execution, now);
                     if let Some(row) = row.ok().filter(|row| row.public_state == request.state) {
                         page.executions.push(row);
-                        let cursor = format!("{}|{score}|{id}|{route}", partition.number());
+                        let cursor = format!("{}|{score}|{id}", partition.number());
                         page.next = Some(ListCursor(cursor));
                     }
                 }

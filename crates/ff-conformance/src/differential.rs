@@ -58,15 +58,12 @@ impl fmt::Display for Divergence {
             writeln!(f, "{number:>3} {call}")?;
         }
         writeln!(f, "{} differs", self.what)?;
-        for (left, right) in self.left.lines().zip(self.right.lines()) {
-            if left != right {
-                writeln!(f, "  left:  {}\n  right: {}", left.trim(), right.trim())?;
+        for line in 0..self.left.lines().count().max(self.right.lines().count()) {
+            let sides = (self.left.lines().nth(line), self.right.lines().nth(line));
+            if sides.0 != sides.1 {
+                writeln!(f, "  left:  {}", sides.0.unwrap_or("nothing").trim())?;
+                writeln!(f, "  right: {}", sides.1.unwrap_or("nothing").trim())?;
             }
-        }
-        let (left, right) = (self.left.lines().count(), self.right.lines().count());
-        if left != right {
-            writeln!(f, "  left has {left} lines, right {right}")?;
-            writeln!(f, "  left:  {}\n  right: {}", self.left, self.right)?;
         }
         Ok(())
     }

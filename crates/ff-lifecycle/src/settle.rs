@@ -101,17 +101,18 @@ impl Execution {
 
     fn lose_lease(&mut self, at: TimestampMs) {
         self.reclaims += 1;
-        let poisoned = self.reclaims > self.definition.policy.reclaims_max;
-        let outcome = if poisoned { TurnOutcome::Failed } else { TurnOutcome::Ready };
-        self.end_turn(TurnEnd::new(TurnOperation::LeaseExpired, outcome), at);
-        if poisoned {
-            let reason = format!("lost {} leases", self.reclaims);
-            let category = Some(RECLAIMS_EXHAUSTED.to_owned());
-            self.finish(TerminalOutcome::Failed, category, Some(reason), at);
-        } else {
+        if self.reclaims <= self.definition.policy.reclaims_max {
+            self.end_turn(TurnEnd::new(TurnOperation::LeaseExpired, TurnOutcome::Ready), at);
             self.close_attempt();
             self.make_ready(at, NextTurn::AfterLostLease);
+            return;
         }
+        let reason = format!("lost {} leases", self.reclaims);
+        let mut end = TurnEnd::new(TurnOperation::LeaseExpired, TurnOutcome::Failed);
+        end.category = Some(RECLAIMS_EXHAUSTED.to_owned());
+        self.end_turn(end.because(&reason), at);
+        let category = Some(RECLAIMS_EXHAUSTED.to_owned());
+        self.finish(TerminalOutcome::Failed, category, Some(reason), at);
     }
 
     fn time_suspension_out(&mut self, at: TimestampMs) {

@@ -11,8 +11,8 @@ use std::fmt::{Debug, Write as _};
 fn show<T: Debug>(text: &mut String, what: &str, result: EngineResult<T>) {
     // Writing to a string cannot fail.
     let _ = match result {
-        Ok(value) => writeln!(text, "{what} {value:#?}"),
-        Err(error) => writeln!(text, "{what} {error:#?}"),
+        Ok(value) => writeln!(text, "{what} {value:?}"),
+        Err(error) => writeln!(text, "{what} {error:?}"),
     };
 }
 

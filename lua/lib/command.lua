@@ -1,0 +1,127 @@
+-- Commands: the one way a function is registered, checked, run and described.
+
+-- Changes with every change that a client can see; checked on connect.
+command.version = '1'
+command.catalogue = {}
+
+command.HANDLE = {
+  'execution', check.id,
+  'attempt_index', check.number(0, limits.NUMBER_MAX),
+  'attempt_id', check.id,
+  'lease_id', check.id,
+  'lease_epoch', check.number(0, limits.NUMBER_MAX),
+}
+
+local BASES = {
+  fp = '^ff:{fp:%d+}$',
+  b = '^ff:{b:%d+}$',
+  meta = '^ff:{meta}$',
+  any = '^ff:{%w+:?%d*}$',
+}
+
+-- Joins lists of arguments.
+function command.args(...)
+  local all, lists = {}, { ... }
+  for i = 1, #lists do
+    for j = 1, #lists[i] do
+      all[#all + 1] = lists[i][j]
+    end
+  end
+  return all
+end
+
+local function split(list)
+  local names, forms = {}, {}
+  for i = 1, #list, 2 do
+    names[#names + 1] = list[i]
+    forms[#forms + 1] = list[i + 1]
+  end
+  return names, forms
+end
+
+-- Checks the number of arguments; returns what is wrong with it.
+local function miscounted(spec, count)
+  local fixed, stride = #spec.forms, #spec.group_forms
+  local rest = count - fixed
+  local legal = rest == 0 and spec.groups_min == 0
+  if rest > 0 and stride > 0 and rest % stride == 0 then
+    legal = rest / stride >= spec.groups_min and rest / stride <= spec.groups_max
+  end
+  if legal then
+    return nil
+  end
+  return string.format('%d arguments, expected %d and %d to %d groups of %d', count, fixed,
+    spec.groups_min, spec.groups_max, stride)
+end
+
+-- Checks every argument and replaces it by its value; returns what is wrong.
+local function malformed(spec, args)
+  local forms, group_forms = spec.forms, spec.group_forms
+  local fixed, stride = #forms, #group_forms
+  for i = 1, #args do
+    local at = (i - fixed - 1) % stride + 1
+    local form = i <= fixed and forms[i] or group_forms[at]
+    local value = form.read(args[i])
+    if value == nil then
+      local name = i <= fixed and spec.names[i] or spec.group_names[at]
+      return string.format('%s must be %s', name, form.what)
+    end
+    args[i] = value
+  end
+  return nil
+end
+
+-- What the groups of a call are read by: values from `first` on, `stride` a group.
+local function groups_of(spec, args)
+  local fixed, stride = #spec.forms, #spec.group_forms
+  local count = stride > 0 and (#args - fixed) / stride or 0
+  return { values = args, first = fixed + 1, stride = stride, count = count }
+end
+
+local function run(spec, keys_given, args)
+  local base = keys_given[1]
+  if #keys_given ~= 1 or not string.find(base, spec.base) then
+    return reply.refuse('invalid_argument', 'the one key must be a base like ' .. spec.base)
+  end
+  local wrong = miscounted(spec, #args) or malformed(spec, args)
+  if wrong then
+    return reply.refuse('invalid_argument', wrong)
+  end
+  local call = { base = base, now = clock.now() }
+  return spec.body(call, groups_of(spec, args), unpack(args, 1, #spec.forms))
+end
+
+-- What an error inside a body becomes: a bug, told as an error reply. What the store itself
+-- refuses (no memory, a replica, no disk) it refuses before the function runs.
+local function failure(name, problem)
+  local text = type(problem) == 'table' and problem.err or tostring(problem)
+  return redis.error_reply('ERR flowfabric ' .. name .. ': ' .. tostring(text))
+end
+
+-- Registers a function. spec: base (fp, b, meta or any), args (name and form in turn), group (the
+-- same for the repeated arguments), groups_min, groups_max, flags, body(call, groups, ...).
+-- The body decides first and writes last, and returns a reply. No error leaves it uncaught: an
+-- uncaught error table stops the server.
+function command.define(name, spec)
+  spec.names, spec.forms = split(spec.args or {})
+  spec.group_names, spec.group_forms = split(spec.group or {})
+  spec.groups_min = spec.groups_min or (spec.group and 1 or 0)
+  spec.groups_max = spec.groups_max or 0
+  spec.flags = spec.flags or {}
+  spec.base = BASES[spec.base or 'fp']
+  command.catalogue[#command.catalogue + 1] = {
+    name, spec.flags[1] or '', spec.names, spec.group_names,
+    '' .. spec.groups_min, '' .. spec.groups_max,
+  }
+  redis.register_function({
+    function_name = name,
+    flags = spec.flags,
+    callback = function(keys_given, args)
+      local fine, result = pcall(run, spec, keys_given, args)
+      if fine then
+        return result
+      end
+      return failure(name, result)
+    end,
+  })
+end

@@ -1,0 +1,204 @@
+-- Executions: load a record, save what changed of it. Only save and remove touch its keys and note
+-- changes of its indexes, so that a record and its indexes cannot drift.
+
+local function to_table(flat)
+  local out = {}
+  for i = 1, #flat, 2 do
+    out[flat[i]] = flat[i + 1]
+  end
+  return out
+end
+
+-- Notes what the indexes hold for the record.
+local function remember_owner(x)
+  x.was_state, x.was_at, x.was_due = x.state, x.at, x.due
+end
+
+-- Loads a record; nil when there is none. x.now is the time of the operation.
+function execution.load(call, id)
+  local key = keys.execution(call.base, id)
+  local flat = redis.call('HGETALL', key)
+  if #flat == 0 then
+    return nil
+  end
+  local raw, long = to_table(flat), false
+  if raw['+'] then
+    long = {}
+    for field, value in pairs(to_table(redis.call('HGETALL', key .. ':more'))) do
+      raw[field] = value
+      long[field] = true
+    end
+  end
+  local x = record.decode(id, key, raw)
+  x.long = long
+  x.now = call.now > x.updated_at and call.now or x.updated_at
+  return x
+end
+
+-- Loads a record and settles it; nil and the refusal when there is none.
+function execution.open(call, id)
+  local x = execution.load(call, id)
+  if not x or not settle.run(x, x.now) then
+    return nil, reply.refuse('execution_not_found')
+  end
+  return x
+end
+
+-- The key of the owner index of a record in a state, and whether it is a ready one.
+local function owner_key(call, x, state)
+  if state == 'r' then
+    return keys.ready(call.base, x.lane_path, x.route), true
+  end
+  return keys.owner(call.base, keys.OWNERS[state], x.lane_path), false
+end
+
+local function is_live(state)
+  return state and keys.OWNERS[state] ~= 'done' or false
+end
+
+local function save_owner(call, x)
+  local was = x.was_state
+  if was and x.was_at == x.at and keys.OWNERS[was] == keys.OWNERS[x.state] then
+    return
+  end
+  local key, ready = owner_key(call, x, x.state)
+  local old = was and owner_key(call, x, was)
+  if old and old ~= key then
+    index.remove(call, old, x.id)
+  end
+  index.add(call, key, x.at, x.id, ready)
+  if is_live(was) ~= is_live(x.state) then
+    index.count_route(call, x.lane_path, x.route, is_live(was) and -1 or 1)
+  end
+end
+
+-- Keeps x.due and the due entry at or before the earliest timer. A lazy save leaves an earlier
+-- entry where it is: whoever handles it puts it back.
+local function save_due(call, x, lazy)
+  local was, goes = x.was_due, settle.earliest(x)
+  if lazy and was and goes and was <= goes then
+    goes = was
+  end
+  x.due = goes
+  if goes ~= was then
+    index.due(call, x.id, was, goes)
+  end
+end
+
+local function apply(x, changes)
+  if #changes.set > 0 then
+    redis.call('HSET', x.key, unpack(changes.set))
+  end
+  if changes.del then
+    redis.call('HDEL', x.key, unpack(changes.del))
+  end
+  if changes.long_set then
+    redis.call('HSET', x.key .. ':more', unpack(changes.long_set))
+  end
+  if changes.long_del then
+    redis.call('HDEL', x.key .. ':more', unpack(changes.long_del))
+  end
+end
+
+-- Moves the turn that a new claim pushed out of the record to the list of those before.
+local function archive(x)
+  if not x.pushed_turn then
+    return
+  end
+  local length = redis.call('RPUSH', x.key .. ':turns', x.pushed_turn)
+  x.pushed_turn = nil
+  if length > limits.TURNS_KEPT_MAX then
+    local gone = turn.archived_suspension(redis.call('LPOP', x.key .. ':turns'))
+    if gone ~= '' then
+      redis.call('HDEL', x.key .. ':wp', 's:' .. gone)
+    end
+  end
+end
+
+-- Notices the end and the news of a record that somebody watches.
+local function notice(call, x)
+  if not x.watched_until or x.watched_until <= x.now then
+    return
+  end
+  if keys.OWNERS[x.state] == 'done' and keys.OWNERS[x.was_state] ~= 'done' then
+    index.notice(call, 'done:' .. x.id)
+  elseif x.has_news then
+    index.notice(call, 'frame:' .. x.id)
+  end
+end
+
+-- Saves what changed: the record, what stands beside it, its owner index and its due entry.
+-- The indexes are written by index.flush.
+function execution.save(call, x, lazy)
+  save_due(call, x, lazy)
+  waitpoint.summarise(x)
+  local resumed_with = x.raw.y
+  apply(x, record.changes(x))
+  waitpoint.save(x, resumed_with)
+  archive(x)
+  if x.dropped_result then
+    redis.call('DEL', x.key .. ':out')
+  end
+  if x.dropped_stream then
+    redis.call('UNLINK', keys.stream(call.base, x.id, x.dropped_stream))
+  end
+  if x.long_result then
+    redis.call('SET', x.key .. ':out', x.long_result)
+  end
+  save_owner(call, x)
+  notice(call, x)
+  remember_owner(x)
+end
+
+-- Writes a new record.
+function execution.create(call, x, input)
+  x.raw, x.key = {}, keys.execution(call.base, x.id)
+  if #input > limits.INLINE_BYTES_MAX then
+    x.has_long_input = '1'
+    redis.call('SET', x.key .. ':in', input)
+  else
+    x.inline_input = input
+  end
+  save_due(call, x)
+  apply(x, record.put_fixed(x, record.changes(x)))
+  save_owner(call, x)
+end
+
+-- Returns the input of a record.
+function execution.input(x)
+  if x.raw.I then
+    return redis.call('GET', x.key .. ':in') or ''
+  end
+  return x.raw['in'] or ''
+end
+
+-- Returns the result of a record: empty, or = and the bytes.
+function execution.result(x)
+  if x.has_long_result then
+    return redis.call('GET', x.key .. ':out') or ''
+  end
+  return x.result or ''
+end
+
+-- Removes a record with everything beside it and its index entries.
+function execution.remove(call, x)
+  local gone = { x.key }
+  for _, suffix in ipairs({ ':more', ':in', ':out', ':turns', ':wp', ':sig' }) do
+    gone[#gone + 1] = x.key .. suffix
+  end
+  if x.frames then
+    for attempt = x.frames.first_attempt, x.frames.attempt do
+      gone[#gone + 1] = keys.stream(call.base, x.id, attempt)
+      if #gone >= 500 then
+        redis.call('UNLINK', unpack(gone))
+        gone = { x.key }
+      end
+    end
+  end
+  redis.call('UNLINK', unpack(gone))
+  index.remove(call, (owner_key(call, x, x.was_state)), x.id)
+  if is_live(x.was_state) then
+    index.count_route(call, x.lane_path, x.route, -1)
+  end
+  index.due(call, x.id, x.was_due, nil)
+end

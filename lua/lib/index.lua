@@ -1,0 +1,137 @@
+-- Indexes: the one place that writes sorted sets and publishes. execution.save notes what a
+-- record's owner index and due entry change to; flush applies the notes, grouped by key.
+
+local CHUNK = 1000
+
+local function notes(call)
+  local noted = call.noted
+  if not noted then
+    noted = { add = {}, del = {}, ready = {}, publish = {}, earliest = nil }
+    call.noted = noted
+  end
+  return noted
+end
+
+-- Notes that a member is to stand in an index, and whether that is a ready one.
+function index.add(call, key, score, member, ready)
+  local noted = notes(call)
+  local list = noted.add[key]
+  if not list then
+    list = {}
+    noted.add[key] = list
+  end
+  list[#list + 1] = reply.int(score)
+  list[#list + 1] = member
+  if ready then
+    noted.ready[key] = true
+  end
+end
+
+-- Notes that a member is to leave an index.
+function index.remove(call, key, member)
+  local noted = notes(call)
+  local list = noted.del[key]
+  if not list then
+    list = {}
+    noted.del[key] = list
+  end
+  list[#list + 1] = member
+end
+
+-- Counts one live record more (1) or less (-1) of a route; the empty route is not counted.
+function index.count_route(call, lane_path, route, by)
+  if route == '' then
+    return
+  end
+  local key = keys.routes(call.base, lane_path)
+  if redis.call('HINCRBY', key, route, by) <= 0 then
+    redis.call('HDEL', key, route)
+  end
+end
+
+-- Tells whether a lane may hold live records of this route.
+function index.has_room(call, lane_path, route)
+  if route == '' then
+    return true
+  end
+  local key = keys.routes(call.base, lane_path)
+  return redis.call('HLEN', key) < limits.ROUTES_PER_LANE_MAX
+    or redis.call('HEXISTS', key, route) == 1
+end
+
+-- Lists the routes of a lane's live records, the empty one aside.
+function index.routes(call, lane_path)
+  return redis.call('HKEYS', keys.routes(call.base, lane_path))
+end
+
+-- Notes the due entry of a record: where it was and where it goes, either may be nil.
+function index.due(call, member, was, goes)
+  local key = keys.due(call.base)
+  if not goes then
+    index.remove(call, key, member)
+    return
+  end
+  index.add(call, key, goes, member)
+  local noted = notes(call)
+  if (not was or goes < was) and (not noted.earliest or goes < noted.earliest) then
+    noted.earliest = goes
+  end
+end
+
+-- Notes a notice to publish.
+function index.notice(call, text)
+  local publish = notes(call).publish
+  publish[#publish + 1] = text
+end
+
+local function in_chunks(command_name, key, list)
+  local changed = 0
+  for first = 1, #list, CHUNK do
+    local last = math.min(first + CHUNK - 1, #list)
+    changed = changed + redis.call(command_name, key, unpack(list, first, last))
+  end
+  return changed
+end
+
+-- Applies what was noted and publishes the notices. Returns the time of the next due entry, or
+-- nil when no entry was written (it is then what it was) or none is left.
+function index.flush(call)
+  local noted = call.noted
+  if not noted then
+    return nil
+  end
+  call.noted = nil
+  for key, members in pairs(noted.del) do
+    in_chunks('ZREM', key, members)
+  end
+  local woken = false
+  for key, list in pairs(noted.add) do
+    local added = in_chunks('ZADD', key, list)
+    if noted.ready[key] and added > 0 and redis.call('ZCARD', key) == added then
+      woken = true
+    end
+  end
+  local next_due
+  if noted.earliest then
+    next_due = index.next_due(call)
+  end
+  local channel = keys.channel(call.base)
+  if woken then
+    redis.call('SPUBLISH', channel, 'ready')
+  end
+  if next_due and next_due == noted.earliest then
+    redis.call('SPUBLISH', channel, 'due')
+  end
+  for _, text in ipairs(noted.publish) do
+    redis.call('SPUBLISH', channel, text)
+  end
+  return next_due
+end
+
+-- Returns the time of the first due entry and the id it stands for; nil when there is none.
+function index.next_due(call)
+  local head = redis.call('ZRANGE', keys.due(call.base), 0, 0, 'WITHSCORES')
+  if head[1] then
+    return tonumber(head[2]), head[1]
+  end
+end

@@ -1,0 +1,125 @@
+-- Settling: timers that are due count as fired, each at its own time, so that it makes no
+-- difference whether a tick, a claim or a late call comes first.
+
+-- The timer that is the earlier of two; the first of equals.
+local function earlier(name, at, other, other_at)
+  if other_at and (not at or other_at < at) then
+    return other, other_at
+  end
+  return name, at
+end
+
+-- Returns the earliest timer of a record and its time; ties go in the order of state-machine.md.
+local function next_timer(x)
+  local state = x.state
+  if keys.OWNERS[state] == 'done' then
+    return 'retention', x.at + policy.of(x).retention_ms
+  end
+  local name, at = 'deadline', x.deadline_at
+  if state == 'a' then
+    name, at = earlier(name, at, 'cancel_revoke', x.cancel and x.cancel.revoke_at)
+    name, at = earlier(name, at, 'attempt_timeout', x.timeout)
+    return earlier(name, at, 'lease_expiry', x.lease.expires_at)
+  end
+  if state == 's' then
+    return earlier(name, at, 'suspension_timeout', x.suspension.timeout_at)
+  end
+  if state == 'b' then
+    return earlier(name, at, 'grant_expiry', x.grant.expires_at)
+  end
+  if state == 'd' then
+    return earlier(name, at, 'delay', x.at)
+  end
+  return name, at
+end
+
+-- Returns the time of the earliest timer of a record; nil for none.
+function settle.earliest(x)
+  local _, at = next_timer(x)
+  return at or nil
+end
+
+local TIMEOUT_OUTCOMES = { fail = 'failed', cancel = 'cancelled', expire = 'expired' }
+
+local fire = {}
+
+function fire.deadline(x, at)
+  transition.end_all(x, at, 'deadline', 'expired', nil, 'deadline')
+end
+
+function fire.cancel_revoke(x, at)
+  transition.end_all(x, at, 'cancel', 'cancelled', nil, x.cancel.reason)
+end
+
+function fire.attempt_timeout(x, at)
+  local reason = 'attempt ran longer than ' .. reply.int(policy.of(x).attempt_timeout_ms) .. ' ms'
+  transition.fail(x, at, 'attempt_timeout', 'attempt_timeout', reason)
+end
+
+function fire.lease_expiry(x, at)
+  transition.lose_lease(x, at)
+end
+
+function fire.suspension_timeout(x, at)
+  local s = x.suspension
+  if s.behavior == 'escalate' then
+    s.escalated, s.timeout_at = true, nil
+  elseif s.behavior == 'auto_resume_with_timeout_signal' then
+    local id = waitpoint.load(x).suspension.id
+    transition.resume(x, at, 't' .. id .. '@' .. reply.int(at))
+  else
+    local outcome = TIMEOUT_OUTCOMES[s.behavior]
+    local category = outcome == 'failed' and 'suspension_timeout' or nil
+    transition.finish(x, at, outcome, category, 'suspension_timeout')
+  end
+end
+
+function fire.grant_expiry(x)
+  x.state, x.at = 'r', x.score
+  x.score, x.grant = nil, nil
+end
+
+function fire.delay(x, at)
+  transition.ready(x, at, x.resumes)
+end
+
+-- Settles a record at a time; false once its retention has ended. x.fired counts what fired.
+-- The due entry is at or before every timer, so a later one needs no look at them.
+function settle.run(x, now)
+  if not x.due or x.due > now then
+    return true
+  end
+  while true do
+    local name, at = next_timer(x)
+    if not at or at > now then
+      return true
+    end
+    if name == 'retention' then
+      return false
+    end
+    fire[name](x, at)
+    transition.apply_cancel(x, at)
+    x.updated_at = math.max(x.updated_at, at)
+    x.fired = (x.fired or 0) + 1
+  end
+end
+
+-- Handles up to limit due entries, the earliest first. Returns how many records had a timer fire.
+function settle.tick(call, limit)
+  local ids = redis.call('ZRANGE', keys.due(call.base), '-inf', reply.int(call.now), 'BYSCORE',
+    'LIMIT', 0, limit)
+  local handled = 0
+  for _, id in ipairs(ids) do
+    local x = execution.load(call, id)
+    if not x then
+      index.due(call, id, nil, nil)
+    elseif not settle.run(x, call.now) then
+      execution.remove(call, x)
+      handled = handled + 1
+    else
+      handled = handled + (x.fired and 1 or 0)
+      execution.save(call, x)
+    end
+  end
+  return handled, index.flush(call)
+end

@@ -1,0 +1,285 @@
+-- Taking: how a claim finds work and starts leases. Used by claims and by ends that carry one.
+
+take.ARGS = {
+  'claim_id', check.claim_id,
+  'slot', check.number(0, limits.CLAIM_SLOT_MAX),
+  'namespace', check.name,
+  'worker_id', check.name,
+  'worker_instance_id', check.name,
+  'capabilities', check.capabilities,
+  'lease_ttl_ms', check.number(limits.LEASE_TTL_MS_MIN, limits.LEASE_TTL_MS_MAX),
+  'count_max', check.number(1, limits.CLAIM_COUNT_MAX),
+  'lanes', check.names(0, limits.CLAIM_LANES_MAX),
+  'grant', { what = 'empty or a pack of a grant id and an execution id', read = function(text)
+    local parts = pack.split(text)
+    if not parts or #parts == 0 then
+      return parts
+    end
+    return #parts == 2 and check.is_uuid(parts[1]) and check.is_uuid(parts[2]) and parts or nil
+  end },
+}
+
+-- Most heads of one ready index that are read at a time.
+local HEADS = 64
+
+-- Reads the memory of a slot: the claim it holds and what that took; nil when it lapsed.
+local function recall(call, c)
+  local memory = redis.call('GET', c.memory_key)
+  if not memory then
+    return nil
+  end
+  local parts = pack.commas(memory)
+  if tonumber(parts[1]) + limits.EXPIRY_SLACK_MS <= call.now then
+    return nil
+  end
+  return parts
+end
+
+-- Opens the execution of a grant and checks it; returns the record or nil and the refusal.
+local function granted(call, c, kind)
+  local x, no = execution.open(call, c.grant[2])
+  if not x then
+    return nil, no
+  end
+  if x.state ~= 'b' then
+    return nil, reply.refuse('grant_invalid', 'no grant is open')
+  end
+  local g = x.grant
+  if g.id ~= c.grant[1] or g.kind ~= kind or g.instance ~= c.instance then
+    return nil, reply.refuse('grant_invalid', 'another grant is open')
+  end
+  if string.match(x.lane_path, '^[^:]*') ~= c.namespace then
+    return nil, reply.refuse('grant_invalid', 'the worker is of another namespace')
+  end
+  local offered, missing = policy.offered(c.offers, x.route)
+  if not offered then
+    return nil, reply.refuse('capability_missing', missing)
+  end
+  return x
+end
+
+-- Refuses a claim that names neither lanes nor a grant, or both; nil when it is sound.
+function take.malformed(kind, lanes, grant)
+  if (#grant == 0) == (#lanes == 0) or (kind == 'reclaim' and #grant == 0) then
+    return reply.refuse('invalid_argument', 'a claim names lanes or a grant')
+  end
+end
+
+-- Prepares a claim from its ten arguments: decides all that can refuse it, writes nothing.
+-- Returns the claim, or nil and the refusal. kind: the kind of grant that it may name.
+function take.prepare(call, kind, claim_id, slot, namespace, worker_id, instance, capabilities,
+    lease_ttl_ms, count_max, lanes, grant)
+  local no = take.malformed(kind, lanes, grant)
+  if no then
+    return nil, no
+  end
+  local c = {
+    id = claim_id, namespace = namespace, instance = instance, lanes = lanes, grant = grant,
+    count_max = count_max, offers = ',' .. capabilities .. ',', lease_ttl_ms = lease_ttl_ms,
+    owner = worker_id .. ':' .. instance,
+    memory_key = keys.claimed(call.base, namespace, instance, slot), taken = {},
+  }
+  local memory = recall(call, c)
+  if memory and memory[2] > claim_id then
+    return nil, reply.refuse('claim_superseded', memory[2])
+  end
+  if memory and memory[2] == claim_id then
+    c.memory = memory
+  elseif #grant > 0 then
+    c.granted, no = granted(call, c, kind)
+    if not c.granted then
+      return nil, no
+    end
+  end
+  return c
+end
+
+-- Refuses a call whose one group is no sound claim; nil when it is, or when there is none.
+function take.malformed_group(groups)
+  if groups.count == 0 then
+    return nil
+  end
+  return take.malformed('claim', groups.values[groups.first + 8], groups.values[groups.first + 9])
+end
+
+-- Makes the claim that an end carries, once the end is written: ready_left, next_due and rows in an
+-- array, empty when the call carries none. A claim that is refused takes nothing.
+function take.fused(call, groups)
+  if groups.count == 0 then
+    return {}
+  end
+  local c = take.prepare(call, 'claim',
+    unpack(groups.values, groups.first, groups.first + groups.stride - 1))
+  if not c then
+    return { '0', '', {} }
+  end
+  return { take.run(call, c) }
+end
+
+local function lease_id(c, at)
+  return string.sub(c.id, 1, 33) .. string.format('%03x', at)
+end
+
+-- Returns a claimed record as a row, and its bytes of payload.
+local function row(x)
+  local signals, bytes = {}, 0
+  if x.resume_ids then
+    signals, bytes = view.resume_signals(x)
+  end
+  local input = execution.input(x)
+  return {
+    x.id, string.match(x.lane_path, ':(.*)$'), x.kind, reply.int(x.attempts - 1), x.attempt_id,
+    x.lease.id, reply.int(x.epoch), x.lease.kind, reply.int(x.lease.expires_at), x.extras, input,
+    view.cancel(x), signals,
+  }, bytes + #input
+end
+
+-- The ready indexes that a claim may take from: those whose route the worker offers.
+local function sources(call, c)
+  local found, seen = {}, {}
+  local function add(lane_path, route)
+    found[#found + 1] = { key = keys.ready(call.base, lane_path, route), heads = {}, at = 1,
+      consumed = 0, more = true }
+  end
+  for _, lane in ipairs(c.lanes) do
+    local lane_path = c.namespace .. ':' .. lane
+    if not seen[lane_path] then
+      seen[lane_path] = true
+      add(lane_path, '')
+      for _, route in ipairs(index.routes(call, lane_path)) do
+        if policy.offered(c.offers, route) then
+          add(lane_path, route)
+        end
+      end
+    end
+  end
+  return found
+end
+
+-- Returns score and id of the first entry of a source that was not consumed; reads more of the
+-- index when needed. Nothing leaves the index before the flush, so places stay good.
+local function head(source, wanted)
+  if source.at > #source.heads then
+    if not source.more then
+      return nil
+    end
+    source.heads = redis.call('ZRANGE', source.key, source.consumed,
+      source.consumed + wanted - 1, 'WITHSCORES')
+    source.at = 1
+    source.more = #source.heads == 2 * wanted
+    if #source.heads == 0 then
+      return nil
+    end
+  end
+  return tonumber(source.heads[source.at + 1]), source.heads[source.at]
+end
+
+-- Returns the source with the lowest (score, id), and that id; nil when all are empty.
+function take.best(all, wanted)
+  local first, first_score, first_id
+  for _, source in ipairs(all) do
+    local score, id = head(source, wanted)
+    if score and (not first or score < first_score
+        or (score == first_score and id < first_id)) then
+      first, first_score, first_id = source, score, id
+    end
+  end
+  return first, first_id
+end
+
+-- Starts a lease and returns the claimed row and its bytes.
+local function start(call, c, x)
+  transition.claim(x, lease_id(c, #c.taken), c)
+  execution.save(call, x)
+  c.taken[#c.taken + 1] = x.id
+  return row(x)
+end
+
+-- Saves an entry of a ready index that turned out not ready as it is.
+local function pass_over(call, source, id, x)
+  if not x then
+    index.remove(call, source.key, id)
+  elseif x.is_gone then
+    execution.remove(call, x)
+  else
+    execution.save(call, x)
+  end
+end
+
+-- Takes from the ready indexes; returns the rows and whether more is ready.
+local function take_ready(call, c)
+  local all, rows, bytes, passed = sources(call, c), {}, 0, 0
+  local wanted = math.min(c.count_max + 1, HEADS)
+  while true do
+    local source, id = take.best(all, wanted)
+    if not source then
+      return rows, false
+    end
+    if #rows >= c.count_max or bytes >= limits.CLAIM_REPLY_BYTES_MAX
+      or passed >= limits.CLAIM_TICK_MAX then
+      return rows, true
+    end
+    source.at, source.consumed = source.at + 2, source.consumed + 1
+    local x = execution.load(call, id)
+    if x then
+      x.is_gone = not settle.run(x, x.now)
+    end
+    if x and not x.is_gone and x.state == 'r' then
+      local size
+      rows[#rows + 1], size = start(call, c, x)
+      bytes = bytes + size
+    else
+      passed = passed + 1
+      pass_over(call, source, id, x)
+    end
+  end
+end
+
+-- Answers a claim that was made before: what it took and still holds, nothing once the leases
+-- that it started have had their time.
+local function recalled(call, c)
+  local rows = {}
+  if tonumber(c.memory[1]) > call.now then
+    for i = 3, #c.memory do
+      local x = execution.load(call, c.memory[i])
+      if x and settle.run(x, x.now) and x.state == 'a' and x.lease.id == lease_id(c, i - 3) then
+        rows[#rows + 1] = row(x)
+      end
+    end
+  end
+  return rows, take.best(sources(call, c), 1) ~= nil
+end
+
+local function remember(call, c)
+  local text = reply.int(call.now + c.lease_ttl_ms) .. ',' .. c.id
+  if #c.taken > 0 then
+    text = text .. ',' .. table.concat(c.taken, ',')
+  end
+  redis.call('SET', c.memory_key, text,
+    'PX', reply.int(c.lease_ttl_ms + 2 * limits.EXPIRY_SLACK_MS))
+end
+
+-- Runs a prepared claim. Returns ready_left, next_due and the rows.
+function take.run(call, c)
+  local next_due = index.next_due(call)
+  local rows, left
+  if c.memory then
+    rows, left = recalled(call, c)
+  elseif c.granted then
+    rows, left = { (start(call, c, c.granted)) }, false
+  else
+    if next_due and next_due <= call.now then
+      settle.tick(call, limits.CLAIM_TICK_MAX)
+      next_due = index.next_due(call)
+    end
+    rows, left = take_ready(call, c)
+  end
+  if not c.memory then
+    remember(call, c)
+  end
+  if call.noted then
+    next_due = index.flush(call) or index.next_due(call)
+  end
+  local overdue = #c.lanes > 0 and next_due and next_due <= call.now
+  return reply.flag(left or overdue), reply.maybe_int(next_due), rows
+end

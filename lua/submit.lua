@@ -1,0 +1,130 @@
+-- Submit: take executions in, each once.
+
+-- Returns the instant that a when names, counted from now; nil for none.
+local function instant(text, now)
+  if text == '' then
+    return nil
+  end
+  local n = tonumber(string.sub(text, 2))
+  return string.sub(text, 1, 1) == '+' and now + n or n
+end
+
+-- Returns the first execution of an idempotency key whose window is open.
+local function first_of(call, key)
+  local value = redis.call('GET', key)
+  local expires_at, first = string.match(value or '', '^(%d+),(.*)$')
+  if expires_at and tonumber(expires_at) > call.now then
+    return first
+  end
+end
+
+-- Answers an item whose id is taken; nil when it is free. A record whose retention has ended is
+-- removed once the new one is made.
+local function known(call, id, fingerprint)
+  if redis.call('EXISTS', keys.execution(call.base, id)) == 0 then
+    return nil
+  end
+  local x = execution.load(call, id)
+  if not settle.run(x, x.now) then
+    return nil, x
+  end
+  if record.birth(x).fingerprint == fingerprint then
+    return { 1, 'CREATED', id }
+  end
+  return reply.refuse('execution_exists')
+end
+
+-- Builds the record of an item in memory.
+local function build(call, item, deadline_at)
+  local now = call.now
+  local start = instant(item.start, now)
+  local later = start and start > now
+  return {
+    id = item.id, lane_path = item.lane_path, kind = item.kind, fairness = item.fairness,
+    policy_text = item.policy, fingerprint = item.fingerprint, route = item.route,
+    extras = item.extras, start = item.start, deadline = item.deadline, created_at = now,
+    updated_at = now, now = now, state = later and 'd' or 'r', delay_reason = later and 's' or nil,
+    at = later and start or now - policy.parse(item.policy).lead_ms, deadline_at = deadline_at,
+    epoch = 0, attempts = 0, resumes = 0, retries = 0, reclaims = 0, replays = 0, archived = 0,
+    signals = 0, open_waitpoints = 0, waitpoint_seq = 0, signal_seq = 0, due = nil, long = nil,
+    raw = nil, key = nil, was_state = nil, inline_input = nil, has_long_input = nil,
+  }
+end
+
+-- Takes one item in; returns its sub-reply.
+local function take_in(call, item)
+  local answer, ended = known(call, item.id, item.fingerprint)
+  if answer then
+    return answer
+  end
+  local idempotency
+  if item.key ~= '' then
+    idempotency = keys.idempotency(call.base, item.namespace, item.key)
+    local first = first_of(call, idempotency)
+    if first then
+      return { 1, 'DUPLICATE', first }
+    end
+  end
+  local now = call.now
+  local deadline_at = instant(item.deadline, now)
+  if deadline_at and deadline_at <= now then
+    return reply.refuse('deadline_in_past',
+      reply.int(deadline_at) .. ' does not lie after ' .. reply.int(now))
+  end
+  if not index.has_room(call, item.lane_path, item.route) then
+    return reply.refuse('route_limit', reply.int(limits.ROUTES_PER_LANE_MAX))
+  end
+  if ended then
+    execution.remove(call, ended)
+  end
+  if idempotency then
+    redis.call('SET', idempotency, reply.int(now + item.window_ms) .. ',' .. item.id,
+      'PX', reply.int(item.window_ms + limits.EXPIRY_SLACK_MS))
+  end
+  execution.create(call, build(call, item, deadline_at), item.input)
+  return { 1, 'CREATED', item.id }
+end
+
+-- Takes executions in; one sub-reply an item, in order. The same id with the same fingerprint is
+-- created already, an idempotency key in its window answers the first id.
+-- KEYS: base. ARGV: groups of 14, see wire.md.
+command.define('ff_submit_executions', {
+  group = {
+    'execution', check.id,
+    'fingerprint', check.bytes(1, limits.NAME_BYTES_MAX),
+    'namespace', check.name,
+    'lane', check.name,
+    'kind', check.name,
+    'route', check.capabilities,
+    'start', check.when,
+    'deadline', check.when,
+    'idempotency_key', check.bytes(0, limits.IDEMPOTENCY_KEY_BYTES_MAX),
+    'window_ms', check.number(0, limits.IDEMPOTENCY_WINDOW_MS_MAX),
+    'fairness_key', check.optional_name,
+    'policy', policy.form,
+    'extras', policy.extras_form,
+    'input', check.bytes(0, limits.PAYLOAD_BYTES_MAX),
+  },
+  groups_max = limits.SUBMIT_CALL_ITEMS_MAX,
+  body = function(call, groups)
+    local v, answers, lanes = groups.values, {}, {}
+    for n = 1, groups.count do
+      local i = groups.first + (n - 1) * groups.stride
+      local item = {
+        id = v[i], fingerprint = v[i + 1], namespace = v[i + 2], kind = v[i + 4],
+        lane_path = v[i + 2] .. ':' .. v[i + 3], route = v[i + 5], start = v[i + 6],
+        deadline = v[i + 7], key = v[i + 8], window_ms = v[i + 9], fairness = v[i + 10],
+        policy = v[i + 11], extras = v[i + 12], input = v[i + 13],
+      }
+      answers[n] = take_in(call, item)
+      if answers[n][2] == 'CREATED' then
+        lanes[item.lane_path] = true
+      end
+    end
+    for lane_path in pairs(lanes) do
+      redis.call('SADD', keys.lanes(call.base), lane_path)
+    end
+    index.flush(call)
+    return reply.ok(answers)
+  end,
+})

@@ -1,0 +1,19 @@
+-- A clock that tests move: appended to test builds of the library, never to production ones.
+
+local fixed = nil
+local real = clock.now
+
+function clock.now()
+  return fixed or real()
+end
+
+-- Sets the clock of this server; it stands there until the next call.
+-- KEYS: base. ARGV: now_ms.
+command.define('ff_test_set_clock', {
+  base = 'any',
+  args = { 'now_ms', check.number(1, limits.TIMESTAMP_MS_MAX) },
+  body = function(_, _, now_ms)
+    fixed = now_ms
+    return reply.ok(reply.int(now_ms))
+  end,
+})

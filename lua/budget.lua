@@ -214,6 +214,14 @@ command.define('ff_report_usage_and_check', {
       fields[#fields + 1] = 'u:' .. dimension
       fields[#fields + 1] = reply.int(b.usage[dimension])
     end
+    local dimensions = 0
+    for _ in pairs(b.usage) do
+      dimensions = dimensions + 1
+    end
+    if dimensions > limits.BUDGET_USAGE_DIMENSIONS_MAX then
+      return reply.refuse('usage_overflow', 'a budget counts at most '
+        .. reply.int(limits.BUDGET_USAGE_DIMENSIONS_MAX) .. ' dimensions')
+    end
     local result = compare(b, order)
     redis.call('HSET', key, unpack(fields))
     remember(call, mutation_key, result)

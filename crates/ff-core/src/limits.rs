@@ -127,6 +127,8 @@ pub const WATCH_TTL_MS_MAX: u64 = 60 * 60 * 1_000;
 
 /// Most dimensions of one budget and of one usage report.
 pub const BUDGET_DIMENSIONS_MAX: usize = 32;
+/// Most dimensions that a budget counts, those without limits included.
+pub const BUDGET_USAGE_DIMENSIONS_MAX: usize = 64;
 /// Largest amount of usage, limit and sum: what a double holds exactly.
 pub const USAGE_MAX: u64 = (1 << 53) - 1;
 /// How long a budget remembers usage ids and epochs.

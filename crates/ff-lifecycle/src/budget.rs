@@ -2,7 +2,7 @@
 
 use ff_core::contracts::budget::*;
 use ff_core::error::{ConflictKind, ValidationKind};
-use ff_core::limits::{USAGE_MAX, USAGE_MEMORY_MS};
+use ff_core::limits::{BUDGET_USAGE_DIMENSIONS_MAX, USAGE_MAX, USAGE_MEMORY_MS};
 use ff_core::{EngineError, EngineResult, ExecutionId, LeaseEpoch, MutationId, TimestampMs};
 use std::collections::BTreeMap;
 
@@ -75,6 +75,12 @@ pub fn report(
                 format!("usage of {dimension} would pass {USAGE_MAX}"),
             ));
         }
+    }
+    if next.info.usage.len() > BUDGET_USAGE_DIMENSIONS_MAX {
+        return Err(EngineError::validation(
+            ValidationKind::UsageOverflow,
+            format!("a budget counts at most {BUDGET_USAGE_DIMENSIONS_MAX} dimensions"),
+        ));
     }
     let result = next.compare(&sums);
     next.remember(request, &result, now);

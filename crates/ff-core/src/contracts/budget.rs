@@ -149,7 +149,7 @@ pub trait BudgetBackend: Send + Sync + fmt::Debug {
     /// Counts usage. In this order: an unknown budget is `NotFound`; the same mutation id answers
     /// the first result; a dedup key that is known (within 7 days) answers `AlreadyApplied`; an
     /// epoch below the highest that the budget has seen of the execution is `StaleLease`; a sum
-    /// past 2^53 - 1 is refused; then it is counted and compared.
+    /// past 2^53 - 1, or a 65th dimension, is refused; then it is counted and compared.
     async fn report_usage_and_check(
         &self,
         request: ReportUsageAndCheck,

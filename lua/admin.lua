@@ -158,7 +158,7 @@ local function add_key(call, current, ring, kid, secret, grace_ms)
   return nil, true
 end
 
--- Signs with a new key from now on, then revokes keys. Adding the current key again changes
+-- Signs with a new key from now on and revokes keys, those that made the ring full included. Adding the current key again changes
 -- nothing; the current key is never revoked.
 -- KEYS: base of meta. ARGV: kid, secret, grace_ms, groups of revoke.
 command.define('ff_rotate_keyring', {
@@ -176,19 +176,23 @@ command.define('ff_rotate_keyring', {
     end
     local current, ring = read_keyring(call)
     local changed = false
+    -- Before, so that there is room; and after, for the key that signed until now.
+    local function revoke()
+      for i = groups.first, groups.first + groups.count - 1 do
+        local gone = groups.values[i]
+        if gone ~= current and ring[gone] then
+          ring[gone], changed = nil, true
+        end
+      end
+    end
+    revoke()
     if kid ~= '' then
-      local no
-      no, changed = add_key(call, current, ring, kid, secret, grace_ms)
+      local no, added = add_key(call, current, ring, kid, secret, grace_ms)
       if no then
         return no
       end
-      current = kid
-    end
-    for i = groups.first, groups.first + groups.count - 1 do
-      local gone = groups.values[i]
-      if gone ~= current and ring[gone] then
-        ring[gone], changed = nil, true
-      end
+      changed, current = changed or added, kid
+      revoke()
     end
     if changed then
       redis.call('DEL', keyring_key(call))

@@ -145,6 +145,18 @@ pub async fn usage_of_a_zombie_is_counted_until_its_heir_reports(world: &World) 
     assert_eq!(spent(world, budget_id, "tokens").await, Some(10));
 }
 
+pub async fn the_fence_is_forgotten_after_a_week(world: &World) {
+    let zombie = world.started().await.handle;
+    let heir = world.reclaimed().await.handle;
+    let budget_id = world.budget(budget(None, None)).await;
+    let of = |handle: &Handle| usage(budget_id, handle, &[("tokens", 5)]);
+    assert_eq!(reports(world, of(&heir)).await, ReportUsageResult::Ok);
+    world.advance(USAGE_MEMORY_MS - 1).await;
+    world.refuses(world.report_usage_and_check(of(&zombie))).await;
+    world.advance(1).await;
+    assert_eq!(reports(world, of(&zombie)).await, ReportUsageResult::Ok);
+}
+
 pub async fn the_fence_is_kept_for_each_execution_by_itself(world: &World) {
     world.started().await;
     let heir = world.reclaimed().await.handle;
@@ -190,6 +202,7 @@ macro_rules! __budget_behaviours {
                 a_dimension_named_twice_is_summed_first
                 usage_of_an_unknown_budget_is_refused_and_leaves_nothing
                 usage_of_a_zombie_is_counted_until_its_heir_reports
+                the_fence_is_forgotten_after_a_week
                 the_fence_is_kept_for_each_execution_by_itself
                 usage_reported_after_the_end_is_counted
                 reports_that_race_are_all_counted

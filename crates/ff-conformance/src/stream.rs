@@ -201,6 +201,7 @@ macro_rules! __stream_behaviours {
                 a_stream_keeps_its_newest_frames
                 a_stream_is_bounded_in_bytes
                 read_stream_keeps_to_its_cursors
+        read_stream_refuses_a_range_that_runs_backwards
                 read_stream_gives_at_most_what_was_asked_for
                 read_stream_from_elsewhere_sees_the_same
                 read_stream_without_output_is_empty

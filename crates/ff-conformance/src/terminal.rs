@@ -231,6 +231,7 @@ macro_rules! __terminal_behaviours {
                 an_end_is_forgotten_once_many_turns_have_passed
                 replay_makes_a_finished_execution_ready_as_new
                 replay_takes_the_old_result_away
+                replay_counts_lost_leases_anew
                 replay_works_after_every_kind_of_end
                 replay_of_what_never_ran_starts_at_the_first_attempt
                 replay_repeated_answers_the_same

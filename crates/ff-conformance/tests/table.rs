@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 macro_rules! name {
     ($table:ident; $capability:ident { $($behaviour:ident)* }) => {
-        $($table.push(concat!(stringify!($capability), "::", stringify!($behaviour)).to_owned());)*
+        let behaviours = [$(stringify!($behaviour)),*];
+        $table.extend(behaviours.map(|name| format!("{}::{name}", stringify!($capability))));
     };
 }
 

@@ -200,7 +200,7 @@ impl Plan {
     }
 
     fn claim(&mut self, subject: u16, variant: u16, amount: u16) -> ClaimExecution {
-        let lanes = if variant % 3 == 0 { &LANES[..1] } else { &LANES[..] };
+        let lanes = if variant.is_multiple_of(3) { &LANES[..1] } else { &LANES[..] };
         let lanes = lanes.iter().map(|lane| name(LaneId::new(lane))).collect();
         ClaimExecution {
             claim_id: name(ClaimId::from_uuid(self.uuid())),
@@ -218,7 +218,7 @@ impl Plan {
             grant_id: GrantId::from_uuid(self.uuid()),
             execution_id: *pick(&self.executions, subject),
             worker_instance_id: name(WorkerInstanceId::new(format!("{worker}-1"))),
-            kind: if amount % 2 == 0 { GrantKind::Claim } else { GrantKind::Reclaim },
+            kind: if amount.is_multiple_of(2) { GrantKind::Claim } else { GrantKind::Reclaim },
         };
         self.grants.push(grant.clone());
         Call::IssueGrant(IssueGrant { grant, ttl_ms: 1_500 })
@@ -253,7 +253,7 @@ impl Plan {
     fn operator(&mut self, subject: u16, variant: u16, amount: u16) -> Call {
         let execution_id = *pick(&self.executions, subject);
         let mutation_id = MutationId::from_uuid(self.uuid());
-        if variant % 2 == 0 {
+        if variant.is_multiple_of(2) {
             return Call::Replay(ReplayExecution { execution_id, mutation_id });
         }
         let grace_ms = *pick(&[0, 1_200, 9_000], amount);
@@ -271,11 +271,11 @@ impl Plan {
         let signal = Signal {
             signal_name: pick(&NAMES[1..], variant).to_string(),
             signal_category: "test".into(),
-            payload: (amount % 2 == 0).then(|| Bytes::from_static(b"\x00\xff")),
+            payload: (amount.is_multiple_of(2)).then(|| Bytes::from_static(b"\x00\xff")),
             source_type: "history".into(),
             source_identity: "tester".into(),
             correlation_id: None,
-            idempotency_key: (amount % 5 == 0).then(|| (*pick(&KEYS, variant)).to_owned()),
+            idempotency_key: (amount.is_multiple_of(5)).then(|| (*pick(&KEYS, variant)).to_owned()),
             waitpoint_token: token,
         };
         Call::Signal(DeliverSignal { execution_id, waitpoint_id, signal_id, signal })
@@ -284,14 +284,14 @@ impl Plan {
     fn budget(&mut self, subject: u16, variant: u16, amount: u16) -> Call {
         let budget_id = self.budgets[0];
         let tokens = name(Dimension::new("tokens"));
-        let Some(handle) = self.handle(subject).filter(|_| variant % 4 != 0) else {
+        let Some(handle) = self.handle(subject).filter(|_| !variant.is_multiple_of(4)) else {
             let limits = DimensionLimits { soft: Some(100), hard: Some(200) };
             let limits = [(tokens, limits)].into();
             return Call::CreateBudget(CreateBudget { budget_id, limits });
         };
         let other = name(Dimension::new("seconds"));
         let usage = vec![(tokens.clone(), amount.into()), (other, 1), (tokens, 1)];
-        let dedup_key = (variant % 3 == 0).then(|| (*pick(&KEYS, amount)).to_owned());
+        let dedup_key = (variant.is_multiple_of(3)).then(|| (*pick(&KEYS, amount)).to_owned());
         let mutation_id = MutationId::from_uuid(self.uuid());
         Call::Usage(ReportUsageAndCheck { budget_id, handle, mutation_id, dedup_key, usage })
     }
@@ -309,11 +309,11 @@ impl Plan {
             return Call::Claim(self.claim(subject, variant, amount));
         };
         let handle = if subject % 61 == 60 { forged(&handle) } else { handle };
-        let next = (amount % 3 == 0).then(|| self.claim(subject, variant, amount));
+        let next = (amount.is_multiple_of(3)).then(|| self.claim(subject, variant, amount));
         match operation % 32 {
             20 | 21 => {
-                let result =
-                    (variant % 3 > 0).then(|| Bytes::from(vec![0x80; usize::from(variant % 90)]));
+                let bytes = Bytes::from(vec![0x80; usize::from(variant % 90)]);
+                let result = Some(bytes).filter(|_| !variant.is_multiple_of(3));
                 Call::Complete(CompleteExecution { handle, result, next })
             }
             22 | 23 => {
@@ -334,7 +334,7 @@ impl Plan {
             26 => Call::Progress(UpdateProgress {
                 handle,
                 percent: u8::try_from(amount % 101).unwrap_or(0),
-                message: (variant % 2 == 0).then(|| "x".repeat(usize::from(variant % 90))),
+                message: (variant.is_multiple_of(2)).then(|| "x".repeat(usize::from(variant % 90))),
             }),
             27 | 28 => self.append(handle, variant, amount),
             29 => Call::CreateWaitpoint(CreatePendingWaitpoint {
@@ -356,13 +356,13 @@ impl Plan {
         let frame = |number: u16| Frame {
             frame_type: "log".into(),
             payload: Bytes::from(vec![number as u8; usize::from(variant % 70)]),
-            correlation_id: (variant % 3 == 0).then(|| "cause".to_owned()),
+            correlation_id: (variant.is_multiple_of(3)).then(|| "cause".to_owned()),
         };
         Call::Append(AppendFrame { handle, sequence, frames: (0..count).map(frame).collect() })
     }
 
     fn suspend(&mut self, handle: Handle, variant: u16, amount: u16) -> Call {
-        let key = (variant % 3 == 0).then(|| name(WaitpointKey::new(pick(&KEYS, amount))));
+        let key = (variant.is_multiple_of(3)).then(|| name(WaitpointKey::new(pick(&KEYS, amount))));
         let matcher = |number: u16| ConditionMatcher {
             signal_name: pick(&NAMES, variant.wrapping_add(number)).to_string(),
             waitpoint_key: key.clone(),
@@ -374,7 +374,7 @@ impl Plan {
             waitpoint_id: WaitpointId::from_uuid(self.uuid()),
             reason_code: "waiting_for_signal".into(),
             matchers: (0..amount % 3).map(matcher).collect(),
-            timeout_ms: (amount % 2 == 0).then_some(2_000),
+            timeout_ms: (amount.is_multiple_of(2)).then_some(2_000),
             timeout_behavior: *pick(behaviors, variant / 3),
         })
     }

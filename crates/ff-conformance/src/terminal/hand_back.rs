@@ -38,6 +38,7 @@ pub async fn delay_into_the_past_means_at_once(world: &World) {
         assert_eq!(info.public_state, PublicState::Waiting);
         let turn = world.last_turn(handle.execution_id()).await;
         assert_eq!((turn.operation, turn.outcome), (TurnOperation::Delay, TurnOutcome::Ready));
+        assert_eq!(turn.delay_until, None);
         goes_on(world, &handle).await;
     }
 }

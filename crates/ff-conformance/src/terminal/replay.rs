@@ -43,6 +43,15 @@ pub async fn replay_takes_the_old_result_away(world: &World) {
     assert_eq!((read.terminal_outcome, read.result), (TerminalOutcome::None, None));
 }
 
+pub async fn replay_counts_lost_leases_anew(world: &World) {
+    let handle = world.started_with(|policy| policy.reclaims_max = Some(0)).await.handle;
+    world.advance(LEASE_TTL_MS).await;
+    let execution_id = handle.execution_id();
+    assert_eq!(world.info(execution_id).await.reclaims, 1);
+    world.replay_execution(replay(execution_id)).await.expect("a replay");
+    assert_eq!(world.info(execution_id).await.reclaims, 0);
+}
+
 pub async fn replay_works_after_every_kind_of_end(world: &World) {
     let completed = world.finished().await;
     let failed = world.started_with(|policy| policy.retry = Some(RetryPolicy::none())).await.handle;

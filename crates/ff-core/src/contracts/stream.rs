@@ -165,7 +165,8 @@ pub struct StreamFrames {
     pub frames: Vec<StreamFrame>,
     /// When the stream took its last frame: the attempt has ended.
     pub closed_at: Option<TimestampMs>,
-    /// How the attempt ended: the word of the operation that ended it.
+    /// How the attempt ended: the word of the operation that ended its last turn, or the outcome
+    /// of the execution that ended with it.
     pub closed_reason: Option<String>,
 }
 

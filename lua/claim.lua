@@ -72,6 +72,7 @@ command.define('ff_issue_grant', {
 -- Handles timers that are due, the earliest first.
 -- KEYS: base. ARGV: limit.
 command.define('ff_tick', {
+  flags = { 'allow-oom' },
   args = { 'limit', check.number(1, limits.TICK_LIMIT_MAX) },
   body = function(call, _, limit)
     local handled = settle.tick(call, limit)

@@ -14,6 +14,7 @@ end
 -- Extends leases; one sub-reply a handle, in order: one that is lost does not touch the others.
 -- KEYS: base. ARGV: lease_ttl_ms, groups of handle.
 command.define('ff_renew_lease', {
+  flags = { 'allow-oom' },
   args = { 'lease_ttl_ms', check.number(limits.LEASE_TTL_MS_MIN, limits.LEASE_TTL_MS_MAX) },
   group = command.HANDLE,
   groups_max = limits.RENEWALS_MAX,

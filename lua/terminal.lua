@@ -9,6 +9,7 @@ end
 -- Ends an execution with success; with a claim, takes the next work in the same call.
 -- KEYS: base. ARGV: handle, result, optionally claim.
 command.define('ff_complete_execution', {
+  flags = { 'allow-oom' },
   args = command.args(command.HANDLE, { 'result', check.maybe(limits.PAYLOAD_BYTES_MAX) }),
   group = take.ARGS, groups_min = 0, groups_max = 1,
   body = function(call, groups, id, attempt_index, attempt_id, lease_id, lease_epoch, result)
@@ -37,6 +38,7 @@ command.define('ff_complete_execution', {
 -- Fails an attempt: schedules a retry or ends the execution; with a claim, takes the next work.
 -- KEYS: base. ARGV: handle, reason, category, optionally claim.
 command.define('ff_fail_execution', {
+  flags = { 'allow-oom' },
   args = command.args(command.HANDLE, {
     'reason', check.bytes(0, limits.REASON_BYTES_MAX),
     'category', check.word,
@@ -124,6 +126,7 @@ end
 -- KEYS: base. ARGV: execution, by, reason, grace_ms, mutation_id, attempt_index, attempt_id,
 -- lease_id, lease_epoch.
 command.define('ff_cancel_execution', {
+  flags = { 'allow-oom' },
   args = {
     'execution', check.id,
     'by', check.one_of('operator', 'holder'),
@@ -162,6 +165,7 @@ command.define('ff_cancel_execution', {
 -- Releases the lease until a time; the same attempt goes on.
 -- KEYS: base. ARGV: handle, delay_until.
 command.define('ff_delay_execution', {
+  flags = { 'allow-oom' },
   args = command.args(command.HANDLE,
     { 'delay_until', check.number(0, limits.TIMESTAMP_MS_MAX) }),
   body = function(call, _, id, attempt_index, attempt_id, lease_id, lease_epoch, delay_until)
@@ -198,6 +202,7 @@ end
 -- Gives unfinished work back at once.
 -- KEYS: base. ARGV: handle, reason.
 command.define('ff_release_execution', {
+  flags = { 'allow-oom' },
   args = command.args(command.HANDLE, { 'reason', check.bytes(0, limits.REASON_BYTES_MAX) }),
   body = function(call, _, id, attempt_index, attempt_id, lease_id, lease_epoch, reason)
     return hand_back(call, 'release', reason, id, attempt_index, attempt_id, lease_id,
@@ -208,6 +213,7 @@ command.define('ff_release_execution', {
 -- Releases the lease until the children resolve; with none it is ready again at once.
 -- KEYS: base. ARGV: handle.
 command.define('ff_move_to_waiting_children', {
+  flags = { 'allow-oom' },
   args = command.HANDLE,
   body = function(call, _, ...)
     return hand_back(call, 'wait_children', nil, ...)

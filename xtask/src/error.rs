@@ -4,7 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use ff_testserver::ServerError;
+use ff_testserver::{ClientError, ServerError};
+use flowfabric::{EngineError, SdkError};
+
+/// The exit code of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
 /// Says why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,15 +45,33 @@ pub(crate) enum XtaskError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// What `cargo metadata` printed could not be understood.
-    #[error("cargo metadata printed what is no description of a workspace")]
-    Metadata(#[from] serde_json::Error),
+    /// What another program or an execution brought could not be understood.
+    #[error("what should be JSON of a known form is not")]
+    Json(#[from] serde_json::Error),
     /// The sources break the guide; each place has been printed.
     #[error("{0} places to tidy")]
     Untidy(usize),
     /// Some stages of a run failed; each has printed why.
     #[error("failed: {}", .0.join(", "))]
     Stages(Vec<&'static str>),
+    /// What a command is asked for cannot be done; the text says what to do instead.
+    #[error("{0}")]
+    Told(String),
+    /// The engine refused, or did not answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine refused, or did not answer a worker or a client.
+    #[error(transparent)]
+    Sdk(#[from] SdkError),
+    /// Work was lost, or done twice; each case has been printed.
+    #[error("{0} checks failed, see above")]
+    NotSound(usize),
+    /// Somebody pressed Ctrl-C.
+    #[error("stopped before the end")]
+    Interrupted,
+    /// A private server broke off, or refused a command.
+    #[error(transparent)]
+    Raw(#[from] ClientError),
     /// A server could not be found or started.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -60,18 +82,22 @@ impl XtaskError {
     pub(crate) fn exit_code(&self) -> u8 {
         let code = match self {
             Self::Failed { status, .. } => status.code(),
+            Self::Interrupted => Some(INTERRUPTED),
             _ => None,
         };
         code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
     }
 }
 
-/// Joins an error and its sources into one line.
+/// Joins an error and its sources into one line; what was said already is not said again.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        text = format!("{text}: {inner}");
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
         source = inner.source();
     }
     text

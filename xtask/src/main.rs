@@ -8,13 +8,20 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
+mod bench;
 mod ci;
+mod demo;
 mod error;
 mod lua_check;
+mod lua_load;
 mod run;
 mod test;
+mod text;
 mod tidy;
+
+use error::XtaskError;
 
 /// Tests, checks and runs this workspace.
 #[derive(Debug, Parser)]
@@ -32,6 +39,15 @@ enum Command {
     Tidy,
     /// Lints the Lua files.
     LuaCheck,
+    /// Loads the function library on every primary of a store.
+    LuaLoad(lua_load::Arguments),
+    /// Runs durable work over real files, and shows what it survives.
+    Demo(demo::Arguments),
+    /// Runs the worker that a demo kills.
+    #[command(hide = true)]
+    DemoWorker(demo::DoomedArguments),
+    /// Measures how fast the engine is and what a task costs the server.
+    Bench(bench::Arguments),
     /// Runs every check and every test, as before each landing.
     Ci,
 }
@@ -41,6 +57,10 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::LuaCheck => lua_check::run(),
+        Command::LuaLoad(arguments) => on_tokio(lua_load::run(arguments)),
+        Command::Demo(arguments) => on_tokio(demo::run(arguments)),
+        Command::Bench(arguments) => on_tokio(bench::run(arguments)),
+        Command::DemoWorker(arguments) => on_tokio(demo::run_doomed(arguments)),
         Command::Ci => ci::run(),
     };
     match done {
@@ -50,4 +70,13 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Runs an async command. What the engine logs goes to the error output, as `RUST_LOG` asks for.
+fn on_tokio(command: impl Future<Output = Result<(), XtaskError>>) -> Result<(), XtaskError> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Runtime::new();
+    let not_run = |source| XtaskError::NotRun { program: "tokio".to_owned(), source };
+    runtime.map_err(not_run)?.block_on(command)
 }

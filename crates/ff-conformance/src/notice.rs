@@ -29,7 +29,8 @@ async fn watched(world: &World, execution_id: ExecutionId) {
 }
 
 pub async fn a_submission_is_noticed(world: &World) {
-    let mut receiver = subscribed(&world.elsewhere().await).await;
+    let elsewhere = world.elsewhere().await;
+    let mut receiver = subscribed(&elsewhere).await;
     world.submit().await;
     arrives(&mut *receiver, Notice::Ready(world.partition())).await;
 }

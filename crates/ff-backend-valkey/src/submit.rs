@@ -1,0 +1,180 @@
+//! Submit: items of one partition travel together, partitions at the same time.
+
+use crate::args::{execution, extras, joined, optional, policy, text, when};
+use crate::backend::ValkeyBackend;
+use crate::error::again;
+use bytes::Bytes;
+use ff_core::contracts::SubmitBackend;
+use ff_core::contracts::submit::{ExecutionSubmitted, SubmitExecution, SubmitExecutions};
+use ff_core::error::{BugKind, EngineResult};
+use ff_core::keys::partition_base;
+use ff_core::limits::{SUBMIT_CALL_BYTES_MAX, SUBMIT_CALL_ITEMS_MAX};
+use ff_core::partition::{Partition, PartitionMap};
+use ff_core::policy::LaneDefaults;
+use ff_script::functions::SUBMIT_EXECUTIONS;
+use ff_script::{Reply, Subject};
+use futures::future::join_all;
+use std::collections::BTreeMap;
+
+/// The outcome of one item.
+type Outcome = EngineResult<ExecutionSubmitted>;
+
+/// Items of one partition, each with its place in the request.
+type Batch<'a> = Vec<(usize, &'a SubmitExecution)>;
+
+#[async_trait::async_trait]
+impl SubmitBackend for ValkeyBackend {
+    fn partitions(&self) -> PartitionMap {
+        self.partitions
+    }
+
+    async fn submit_executions(&self, request: SubmitExecutions) -> EngineResult<Vec<Outcome>> {
+        request.check()?;
+        let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+        outcomes.resize_with(request.items.len(), || None);
+        let mut by_partition: BTreeMap<Partition, Batch<'_>> = BTreeMap::new();
+        for (place, item) in request.items.iter().enumerate() {
+            match item.check(self.partitions) {
+                Ok(()) => by_partition
+                    .entry(item.execution_id.partition())
+                    .or_default()
+                    .push((place, item)),
+                Err(error) => outcomes[place] = Some(Err(error)),
+            }
+        }
+        let calls =
+            by_partition.into_iter().map(|(partition, batch)| self.submit_to(partition, batch));
+        for (place, outcome) in join_all(calls).await.into_iter().flatten() {
+            outcomes[place] = Some(outcome);
+        }
+        let missing = || BugKind::Invariant("an item of a submission had no outcome".to_owned());
+        let outcomes = outcomes.into_iter();
+        Ok(outcomes.map(|outcome| outcome.unwrap_or_else(|| Err(missing().into()))).collect())
+    }
+}
+
+impl ValkeyBackend {
+    /// Submits to one partition, in order, in as few calls as the limits allow.
+    async fn submit_to(&self, partition: Partition, batch: Batch<'_>) -> Vec<(usize, Outcome)> {
+        let base = partition_base(partition);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for call in split(batch) {
+            let results = self.submit_call(&base, &call).await;
+            match results {
+                Ok(results) => outcomes.extend(call.iter().map(|(place, _)| *place).zip(results)),
+                Err(error) => {
+                    outcomes.extend(call.iter().map(|(place, _)| (*place, Err(again(&error)))));
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn submit_call(&self, base: &str, call: &Batch<'_>) -> EngineResult<Vec<Outcome>> {
+        let mut groups = Vec::with_capacity(call.len() * SUBMIT_EXECUTIONS.group.arguments.len());
+        for (_, item) in call {
+            let defaults = self.lane_defaults(&item.namespace, &item.lane).await?;
+            groups.extend(group(item, &defaults));
+        }
+        let mut fields =
+            self.caller.ok(&SUBMIT_EXECUTIONS, base, [], &groups, &Subject::NONE).await?;
+        let replies = fields.replies("outcomes")?;
+        if replies.len() != call.len() {
+            let got = ff_script::Value::Int(i64::try_from(replies.len()).unwrap_or(i64::MAX));
+            return Err(fields.bad("outcomes", "one outcome an item", &got));
+        }
+        let items = call.iter().map(|(_, item)| *item);
+        Ok(replies.into_iter().zip(items).map(|(reply, item)| outcome(reply, item)).collect())
+    }
+}
+
+/// Splits what goes to one partition into calls that keep the limits; one item always fits.
+fn split(batch: Batch<'_>) -> Vec<Batch<'_>> {
+    let mut calls: Vec<Batch<'_>> = Vec::new();
+    let mut bytes = 0;
+    for entry in batch {
+        let size = entry.1.input.len();
+        match calls.last_mut() {
+            Some(call)
+                if call.len() < SUBMIT_CALL_ITEMS_MAX && bytes + size <= SUBMIT_CALL_BYTES_MAX =>
+            {
+                bytes += size;
+                call.push(entry);
+            }
+            _ => {
+                bytes = size;
+                calls.push(vec![entry]);
+            }
+        }
+    }
+    calls
+}
+
+/// Writes the fourteen arguments of an item.
+fn group(item: &SubmitExecution, defaults: &LaneDefaults) -> [Bytes; 14] {
+    let resolved = item.policy.resolve(defaults);
+    let (key, window_ms) = match &item.idempotency {
+        Some(idempotency) => (text(&idempotency.key), idempotency.window_ms),
+        None => (Bytes::new(), 0),
+    };
+    [
+        execution(item.execution_id),
+        text(item.fingerprint()),
+        text(&item.namespace),
+        text(&item.lane),
+        text(&item.kind),
+        joined(&resolved.required_capabilities),
+        when(resolved.start),
+        when(resolved.deadline),
+        key,
+        text(window_ms),
+        optional(item.fairness_key.as_ref()),
+        policy(&resolved),
+        extras(&resolved),
+        item.input.clone(),
+    ]
+}
+
+fn outcome(reply: Reply, item: &SubmitExecution) -> Outcome {
+    let subject = Subject::execution(item.execution_id);
+    let partition = item.execution_id.partition();
+    let (status, mut fields) = reply.into_success(&subject)?.one_of(&["CREATED", "DUPLICATE"])?;
+    let execution_id = crate::decode::execution(&mut fields, partition)?;
+    Ok(match status {
+        "CREATED" => ExecutionSubmitted::Created { execution_id },
+        _ => ExecutionSubmitted::Duplicate { execution_id },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ff_core::ids::ExecutionId;
+
+    fn item(bytes: usize) -> SubmitExecution {
+        SubmitExecution {
+            execution_id: ExecutionId::generate(Partition::new(0).expect("legal")),
+            namespace: Default::default(),
+            lane: Default::default(),
+            kind: "test".parse().expect("legal"),
+            input: Bytes::from(vec![0; bytes]),
+            policy: Default::default(),
+            idempotency: None,
+            fairness_key: None,
+            durability: Default::default(),
+        }
+    }
+
+    fn sizes(items: &[SubmitExecution]) -> Vec<usize> {
+        split(items.iter().enumerate().collect()).iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn a_submission_is_split_by_items_and_by_bytes() {
+        let small: Vec<_> = (0..1_001).map(|_| item(1)).collect();
+        assert_eq!(sizes(&small), [500, 500, 1]);
+        let large: Vec<_> = (0..5).map(|_| item(1024 * 1024)).collect();
+        assert_eq!(sizes(&large), [4, 1]);
+        assert_eq!(sizes(&[]), [] as [usize; 0]);
+    }
+}

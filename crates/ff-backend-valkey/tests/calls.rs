@@ -1,0 +1,124 @@
+//! How many server calls each operation takes.
+
+mod support;
+
+use ff_backend_valkey::ValkeyBackend;
+use ff_core::contracts::claim::Tick;
+use ff_core::contracts::lease::RenewLease;
+use ff_core::contracts::signal::{DeliverSignal, Signal};
+use ff_core::contracts::stream::{AppendFrame, Frame};
+use ff_core::contracts::suspend::{ConditionMatcher, ExecutionSuspended, SuspendExecution};
+use ff_core::contracts::terminal::CompleteExecution;
+use ff_core::contracts::{
+    ClaimBackend, LeaseBackend, SignalBackend, StreamBackend, SuspendBackend, TerminalBackend,
+};
+use ff_core::state::TimeoutBehavior;
+use ff_core::{Handle, SignalId, SuspensionId, WaitpointId};
+use ff_testserver::Connection;
+use std::future::Future;
+use support::{calls, claim, complete, connect, partition, started, submit, submit_many};
+
+/// Makes a call and checks how many calls of functions it took.
+async fn takes<T>(
+    connection: &mut Connection,
+    wanted: u64,
+    what: &str,
+    call: impl Future<Output = T>,
+) -> T {
+    let before = calls(connection);
+    let outcome = call.await;
+    assert_eq!(calls(connection) - before, wanted, "server calls of {what}");
+    outcome
+}
+
+fn suspend(handle: &Handle) -> SuspendExecution {
+    SuspendExecution {
+        handle: handle.clone(),
+        suspension_id: SuspensionId::generate(),
+        waitpoint_id: WaitpointId::generate(),
+        reason_code: "test".to_owned(),
+        matchers: vec![ConditionMatcher::named("go")],
+        timeout_ms: None,
+        timeout_behavior: TimeoutBehavior::Fail,
+    }
+}
+
+fn frame() -> Frame {
+    Frame { frame_type: "log".to_owned(), payload: "x".into(), correlation_id: None }
+}
+
+async fn signal(backend: &ValkeyBackend, handle: &Handle, suspended: ExecutionSuspended) {
+    let ExecutionSuspended::Suspended(suspension) = suspended else {
+        panic!("expected the lease to be released, got {suspended:?}");
+    };
+    let signal = Signal {
+        signal_name: "go".to_owned(),
+        signal_category: "test".to_owned(),
+        payload: None,
+        source_type: "test".to_owned(),
+        source_identity: "test".to_owned(),
+        correlation_id: None,
+        idempotency_key: None,
+        waitpoint_token: suspension.waitpoint_token,
+    };
+    let request = DeliverSignal {
+        execution_id: handle.execution_id(),
+        waitpoint_id: suspension.waitpoint_id,
+        signal_id: SignalId::generate(),
+        signal,
+    };
+    backend.deliver_signal(request).await.expect("a delivery");
+}
+
+on_each_version! {
+    async fn each_operation_is_one_call(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let at = &mut at;
+
+        takes(at, 1, "submit", submit(&backend)).await;
+        let claimed = takes(at, 1, "claim", backend.claim_execution(claim(1))).await;
+        let handle = claimed.expect("a claim").executions.remove(0).handle;
+        let request = RenewLease { handles: vec![handle.clone()], lease_ttl_ms: 30_000 };
+        takes(at, 1, "renew", backend.renew_lease(request)).await.expect("a renewal");
+        let request = AppendFrame { handle: handle.clone(), sequence: 0, frames: vec![frame()] };
+        takes(at, 1, "append", backend.append_frame(request)).await.expect("an append");
+        let suspended = takes(at, 1, "suspend", backend.suspend_execution(suspend(&handle))).await;
+        let suspended = suspended.expect("a suspension");
+        takes(at, 1, "signal", signal(&backend, &handle, suspended)).await;
+        let resumed = backend.claim_execution(claim(1)).await.expect("a claim");
+        let resumed = &resumed.executions[0];
+        assert_eq!(resumed.resume_signals.len(), 1);
+        let ended = takes(at, 1, "complete", backend.complete_execution(complete(&resumed.handle)));
+        ended.await.expect("a completion");
+        let tick = Tick { partition: partition(), limit: 10 };
+        takes(at, 1, "tick", backend.tick(tick)).await.expect("a tick");
+    }
+
+    async fn what_goes_to_one_partition_travels_together(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let at = &mut at;
+
+        takes(at, 1, "submit 100", submit_many(&backend, 100)).await;
+        let claimed = takes(at, 1, "claim 100", backend.claim_execution(claim(100))).await;
+        let executions = claimed.expect("a claim").executions;
+        assert_eq!(executions.len(), 100);
+        let handles = executions.into_iter().map(|claimed| claimed.handle).collect();
+        let request = RenewLease { handles, lease_ttl_ms: 30_000 };
+        let renewed = takes(at, 1, "renew 100", backend.renew_lease(request)).await;
+        assert_eq!(renewed.expect("a renewal").iter().filter(|one| one.is_ok()).count(), 100);
+        takes(at, 3, "submit 1 001", submit_many(&backend, 1_001)).await;
+    }
+
+    async fn an_end_and_the_next_claim_are_one_call(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let handle = started(&backend).await.handle;
+        let waiting = submit(&backend).await;
+        let request = CompleteExecution { next: Some(claim(1)), ..complete(&handle) };
+        let ended = takes(&mut at, 1, "complete and claim", backend.complete_execution(request));
+        let next = ended.await.expect("a completion").next.expect("a claim came with it");
+        assert_eq!(next.executions[0].handle.execution_id(), waiting);
+    }
+}

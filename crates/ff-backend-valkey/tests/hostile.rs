@@ -1,0 +1,131 @@
+//! Calls that no client of ours makes: every one is refused, and the server lives on.
+
+mod support;
+
+use ff_core::contracts::AdminBackend;
+use ff_script::functions::ALL;
+use ff_script::{Reply, Signature};
+use ff_testserver::{Connection, Value};
+use support::{connect, raw, submit};
+
+/// The base that each function is called with; the wrong ones are refused as well.
+const BASES: &[&str] = &["ff:{fp:0}", "ff:{b:0}", "ff:{meta}"];
+
+/// Texts that are seldom what a function wants.
+const GARBAGE: &[&[u8]] = &[
+    b"",
+    b"-1",
+    b"1",
+    b"99999999999999999999",
+    b"nan",
+    b"1e3",
+    b"{fp:0}:x",
+    b"\xff\xfe\x00",
+    b"01971bb1-0000-7000-8000-000000000000",
+    b"3:abc",
+    b"9999:a",
+    b"a,b,,",
+];
+
+fn to_decoder(value: Value) -> ff_script::Value {
+    match value {
+        Value::Integer(number) => ff_script::Value::Int(number),
+        Value::Bulk(bytes) => ff_script::Value::Bytes(bytes.into()),
+        Value::Simple(text) => ff_script::Value::text(text),
+        Value::Array(values) => {
+            ff_script::Value::Array(values.into_iter().map(to_decoder).collect())
+        }
+        _ => ff_script::Value::Null,
+    }
+}
+
+/// Makes a call; the reply must be of the agreed form, and no error of the function's own.
+fn answered(
+    connection: &mut Connection,
+    function: &Signature,
+    base: &str,
+    args: &[&[u8]],
+) -> Reply {
+    let mut words: Vec<&[u8]> = vec![b"FCALL", function.name.as_bytes(), b"1", base.as_bytes()];
+    words.extend(args);
+    let value = raw(connection, &words);
+    if let Value::Error(message) = &value {
+        panic!("{} {base} {args:?}: {message}", function.name);
+    }
+    Reply::decode(function.name, to_decoder(value))
+        .unwrap_or_else(|error| panic!("{} {base} {args:?}: {error}", function.name))
+}
+
+fn is_refused(reply: &Reply, code: &str) -> bool {
+    matches!(reply, Reply::Refused(refusal) if refusal.code == code)
+}
+
+on_each_version! {
+    async fn a_wrong_number_of_arguments_is_refused(server: Server) {
+        let _backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        for function in ALL {
+            let (fixed, stride) = (function.arguments.len(), function.group.arguments.len());
+            for count in 0..fixed + 2 * stride + 3 {
+                let rest = count.checked_sub(fixed);
+                let fits = rest.is_some_and(|rest| match (rest, stride) {
+                    (0, _) => function.group.min == 0,
+                    (_, 0) => false,
+                    (rest, stride) => rest % stride == 0,
+                });
+                if fits {
+                    continue;
+                }
+                let args = vec![&b"1"[..]; count];
+                for base in BASES {
+                    let reply = answered(&mut at, function, base, &args);
+                    assert!(is_refused(&reply, "invalid_argument"), "{}: {reply:?}", function.name);
+                }
+            }
+        }
+    }
+
+    async fn garbage_is_refused_and_breaks_nothing(server: Server) {
+        let backend = connect(&server.url()).await;
+        submit(&backend).await;
+        let mut at = server.connect().expect("a connection");
+        for function in ALL.iter().filter(|function| !function.arguments.is_empty()) {
+            for (turn, _) in GARBAGE.iter().enumerate() {
+                let count = function.arguments.len() + function.group.arguments.len();
+                let args: Vec<&[u8]> =
+                    (0..count).map(|at| GARBAGE[(turn + at) % GARBAGE.len()]).collect();
+                for base in BASES {
+                    answered(&mut at, function, base, &args);
+                }
+                let same = vec![GARBAGE[turn]; count];
+                for base in BASES {
+                    answered(&mut at, function, base, &same);
+                }
+            }
+        }
+        backend.ping().await.expect("the server lives");
+        let diagnosis = backend.doctor(false).await.expect("a diagnosis");
+        assert_eq!((diagnosis.executions, diagnosis.findings_total), (1, 0), "{diagnosis:?}");
+    }
+
+    async fn a_key_that_is_no_base_is_refused(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        for function in ALL {
+            let args = vec![&b"1"[..]; function.arguments.len().max(1)];
+            for key in ["", "ff:", "x", "ff:{fp:0}:x", "ff:{fp:-1}", "ff:{fp:0", "{fp:0}"] {
+                let reply = answered(&mut at, function, key, &args);
+                assert!(is_refused(&reply, "invalid_argument"), "{}: {reply:?}", function.name);
+            }
+            for keys in ["0", "2"] {
+                let name = function.name.as_bytes();
+                let words: &[&[u8]] =
+                    &[b"FCALL", name, keys.as_bytes(), b"ff:{fp:0}", b"ff:{fp:0}", b"1"];
+                let reply = Reply::decode(function.name, to_decoder(raw(&mut at, words)));
+                let reply = reply.expect("a reply");
+                assert!(is_refused(&reply, "invalid_argument"), "{}: {reply:?}", function.name);
+            }
+        }
+        backend.ping().await.expect("the server lives");
+    }
+}

@@ -158,8 +158,8 @@ local function add_key(call, current, ring, kid, secret, grace_ms)
   return nil, true
 end
 
--- Signs with a new key from now on and revokes keys, those that made the ring full included. Adding the current key again changes
--- nothing; the current key is never revoked.
+-- Signs with a new key from now on and revokes keys, those that made the ring full included.
+-- Adding the current key again changes nothing; the current key is never revoked.
 -- KEYS: base of meta. ARGV: kid, secret, grace_ms, groups of revoke.
 command.define('ff_rotate_keyring', {
   base = 'meta',

@@ -30,10 +30,7 @@ fn is_installed() -> bool {
 
 /// Installs the linter through apt, if there is one and this is root.
 fn install() -> Result<(), XtaskError> {
-    let missing = XtaskError::Missing {
-        program: LUACHECK,
-        hint: HINT,
-    };
+    let missing = XtaskError::Missing { program: LUACHECK, hint: HINT };
     let is_root = read(command("id").arg("-u")).is_ok_and(|id| id.trim_ascii() == b"0");
     if !is_root || !succeeds(command("apt-get").arg("--version")) {
         return Err(missing);

@@ -15,7 +15,7 @@ kept if it still serves this version, and refused if it does not.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The server, or any node of a cluster: valkey://[user:password@]host:port.
+    /// The server, or any node of a cluster: `valkey://[user:password@]host:port`.
     #[arg(long)]
     url: String,
     /// The server is a node of a cluster: every primary gets the library.

@@ -1,9 +1,6 @@
 //! The project's own commands: `cargo xtask <command>`, each in a file of its name.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "printing is what these commands are for"
-)]
+#![allow(clippy::print_stdout, reason = "printing is what these commands are for")]
 
 use std::process::ExitCode;
 

@@ -31,33 +31,21 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command
 pub(crate) fn show(command: &mut Command) -> Result<(), XtaskError> {
     let line = line(command);
     println!("$ {line}");
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(not_run(command))?;
+    let status = command.stdin(Stdio::null()).status().map_err(not_run(command))?;
     if status.success() {
         return Ok(());
     }
-    Err(XtaskError::Failed {
-        command: line,
-        status,
-    })
+    Err(XtaskError::Failed { command: line, status })
 }
 
 /// Runs `command` silently and returns what it printed.
 pub(crate) fn read(command: &mut Command) -> Result<Vec<u8>, XtaskError> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(not_run(command))?;
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().map_err(not_run(command))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
-    Err(XtaskError::Failed {
-        command: line(command),
-        status: output.status,
-    })
+    Err(XtaskError::Failed { command: line(command), status: output.status })
 }
 
 /// Returns whether `command` can be started and succeeds; nothing is printed.

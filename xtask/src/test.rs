@@ -23,10 +23,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Returns the arguments that leave nothing out.
     pub(crate) fn everything() -> Self {
-        Self {
-            selection: Selection::All,
-            runner: Vec::new(),
-        }
+        Self { selection: Selection::All, runner: Vec::new() }
     }
 }
 
@@ -149,19 +146,13 @@ mod tests {
     use super::*;
 
     fn words(command: &Command) -> String {
-        let words: Vec<_> = command
-            .get_args()
-            .map(|word| word.to_string_lossy())
-            .collect();
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }
 
     #[test]
     fn all_leaves_nothing_out() {
-        assert_eq!(
-            words(&Selection::All.nextest(&[])),
-            "nextest run --workspace"
-        );
+        assert_eq!(words(&Selection::All.nextest(&[])), "nextest run --workspace");
     }
 
     #[test]
@@ -178,10 +169,7 @@ mod tests {
         let runner = ["renew_lease".to_owned()];
         assert!(words(&Selection::Valkey.nextest(&runner)).ends_with(" renew_lease"));
         let fallback = words(&Selection::Valkey.cargo_test(&runner));
-        assert!(
-            fallback.ends_with("-- --skip cluster:: renew_lease"),
-            "{fallback}"
-        );
+        assert!(fallback.ends_with("-- --skip cluster:: renew_lease"), "{fallback}");
     }
 
     #[test]

@@ -46,19 +46,12 @@ struct SourceFile {
 impl SourceFile {
     /// Returns the lines with their numbers, from 1.
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text
-            .lines()
-            .enumerate()
-            .map(|(at, line)| (at + 1, line))
+        self.text.lines().enumerate().map(|(at, line)| (at + 1, line))
     }
 
     /// Says that the line `line` breaks a rule.
     fn violation(&self, line: usize, hint: impl Into<String>) -> Violation {
-        Violation {
-            path: self.path.clone(),
-            line,
-            hint: hint.into(),
-        }
+        Violation { path: self.path.clone(), line, hint: hint.into() }
     }
 }
 
@@ -91,10 +84,7 @@ fn files() -> Result<Vec<SourceFile>, XtaskError> {
         }
         let full = root().join(path);
         match fs::read_to_string(&full) {
-            Ok(text) => files.push(SourceFile {
-                path: path.to_owned(),
-                text,
-            }),
+            Ok(text) => files.push(SourceFile { path: path.to_owned(), text }),
             // Removed, but not yet from the index.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(XtaskError::Unreadable { path: full, source }),
@@ -105,10 +95,7 @@ fn files() -> Result<Vec<SourceFile>, XtaskError> {
 
 #[cfg(test)]
 fn file(path: &str, text: &str) -> SourceFile {
-    SourceFile {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    }
+    SourceFile { path: path.to_owned(), text: text.to_owned() }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ const UNAVAILABLE: &[(&str, &str)] = &[
     ("WRONGPASS", "user or password is wrong: correct it in the address"),
     (
         "NOPERM",
-        "the user lacks a right: FCALL, FCALL_RO, FUNCTION, SSUBSCRIBE, SCAN and INFO on keys and \
+        "the user lacks a right: function calls, FUNCTION, SSUBSCRIBE, SCAN and INFO on keys and \
          channels ff:* are needed",
     ),
 ];

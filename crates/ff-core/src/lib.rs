@@ -5,6 +5,7 @@
 //! `ff-sdk`. Read [`contracts`] first: each operation's promise is written there, once.
 
 pub mod limits;
+mod words;
 
 pub mod ids;
 pub mod name;

@@ -9,40 +9,10 @@ use crate::handle::Handle;
 use crate::ids::{AttemptId, AttemptIndex, LeaseEpoch, SuspensionId};
 use crate::name::{WorkerId, WorkerInstanceId};
 use crate::time::TimestampMs;
+use crate::words::words;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
-macro_rules! turn_words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Returns the word that stands for it in the store.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// Reads the word; `None` when it is unknown.
-            pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)* _ => None }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    )*};
-}
-
-turn_words! {
+words! {
     /// What ended a turn.
     TurnOperation {
         /// The worker completed.

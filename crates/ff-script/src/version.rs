@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 1;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "9f7e1a9a4b7ff67d99c0fc4df1034818ed3e684a6703b444de89ed28c7a6850d";
+pub const CONTENT_HASH: &str = "ce5126fd5b27fe9a5cb6b252611ec52650fcec06ef4b060b008a1fe229881870";

@@ -69,12 +69,7 @@ impl Connection {
         let failed = |source| ClientError::Io { address, source };
         let stream = TcpStream::connect_timeout(&address, CONNECT_MAX).map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        let mut connection = Self {
-            address,
-            stream,
-            received: Vec::new(),
-            timeout: REPLY_MAX,
-        };
+        let mut connection = Self { address, stream, received: Vec::new(), timeout: REPLY_MAX };
         connection.set_timeout(REPLY_MAX)?;
         Ok(connection)
     }
@@ -97,17 +92,14 @@ impl Connection {
     /// Sends a command without waiting for its reply.
     pub fn send<A: AsRef<[u8]>>(&mut self, arguments: &[A]) -> Result<(), ClientError> {
         let request = encode(arguments);
-        self.stream
-            .write_all(&request)
-            .map_err(|source| self.failed(source))
+        self.stream.write_all(&request).map_err(|source| self.failed(source))
     }
 
     /// Waits for the next reply: after [`send`](Self::send), or of a `MONITOR` or `SUBSCRIBE`.
     pub fn read(&mut self) -> Result<Value, ClientError> {
         loop {
-            let length = message_len(&self.received).map_err(|error| ClientError::Garbled {
-                reason: error.to_string(),
-            })?;
+            let length = message_len(&self.received)
+                .map_err(|error| ClientError::Garbled { reason: error.to_string() })?;
             if let Some(length) = length {
                 let value = decode(&self.received[..length]);
                 self.received.drain(..length);
@@ -135,10 +127,9 @@ impl Connection {
     fn failed(&self, source: io::Error) -> ClientError {
         let address = self.address;
         match source.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Timeout {
-                address,
-                waited: self.timeout,
-            },
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                ClientError::Timeout { address, waited: self.timeout }
+            }
             _ => ClientError::Io { address, source },
         }
     }

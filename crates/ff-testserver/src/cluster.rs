@@ -39,10 +39,7 @@ impl Cluster {
 
     /// Returns a builder for a cluster that needs replicas or further configuration.
     pub fn builder(version: ServerVersion) -> ClusterBuilder {
-        ClusterBuilder {
-            node: Server::builder(version).cluster_node(),
-            replicas_per_primary: 0,
-        }
+        ClusterBuilder { node: Server::builder(version).cluster_node(), replicas_per_primary: 0 }
     }
 
     /// Returns the address of one node as `valkey-cluster://127.0.0.1:port`.
@@ -62,12 +59,8 @@ impl Cluster {
 
     /// Waits until every running node sees every slot served and knows every other node.
     pub fn wait_until_ready(&self) -> Result<(), ServerError> {
-        let running: Vec<SocketAddr> = self
-            .nodes
-            .iter()
-            .filter(|node| node.pid().is_some())
-            .map(Server::address)
-            .collect();
+        let running: Vec<SocketAddr> =
+            self.nodes.iter().filter(|node| node.pid().is_some()).map(Server::address).collect();
         wait_until_agreed(&running, self.nodes.len())
     }
 
@@ -127,9 +120,7 @@ impl ClusterBuilder {
     /// Starts the nodes, joins them, and waits until all slots are served.
     pub fn start(self) -> Result<Cluster, ServerError> {
         let count = PRIMARIES * (1 + self.replicas_per_primary);
-        let nodes = (0..count)
-            .map(|_| self.node.clone().start())
-            .collect::<Result<_, _>>()?;
+        let nodes = (0..count).map(|_| self.node.clone().start()).collect::<Result<_, _>>()?;
         let cluster = Cluster { nodes };
         cluster.assign_slots()?;
         cluster.introduce()?;

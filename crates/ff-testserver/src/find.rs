@@ -111,9 +111,7 @@ impl Lookup {
             exact: set(version.variable()),
             any: set(ANY_VARIABLE),
             path: set("PATH").unwrap_or_default(),
-            cached: cache_root()
-                .join(format!("valkey-{}", version.major()))
-                .join(PROGRAM),
+            cached: cache_root().join(format!("valkey-{}", version.major())).join(PROGRAM),
         }
     }
 
@@ -132,10 +130,7 @@ impl Lookup {
                 None => format!("{ANY_VARIABLE}: not set"),
             },
         ];
-        for (place, program) in [
-            ("PATH", self.on_path()),
-            ("cache", Some(self.cached.clone())),
-        ] {
+        for (place, program) in [("PATH", self.on_path()), ("cache", Some(self.cached.clone()))] {
             let Some(program) = program else {
                 tried.push(format!("{place}: no {PROGRAM}"));
                 continue;
@@ -150,10 +145,7 @@ impl Lookup {
             Ok(()) => Ok(self.cached.clone()),
             Err(reason) => {
                 tried.push(reason);
-                Err(ServerError::NotFound {
-                    version: self.version,
-                    tried,
-                })
+                Err(ServerError::NotFound { version: self.version, tried })
             }
         }
     }

@@ -35,10 +35,7 @@ fn root() -> ScratchDir {
 
 #[test]
 fn parse_major_reads_only_valkey() {
-    assert_eq!(
-        parse_major("Valkey server v=8.0.1 sha=0:0 malloc=libc"),
-        Some(8)
-    );
+    assert_eq!(parse_major("Valkey server v=8.0.1 sha=0:0 malloc=libc"), Some(8));
     assert_eq!(parse_major("Valkey server v=10.0.0"), Some(10));
     assert_eq!(parse_major("Redis server v=7.2.4 sha=0:0"), None);
 }
@@ -140,13 +137,7 @@ fn a_failed_look_up_names_every_place() {
         .find(no_fetch)
         .expect_err("nothing to find")
         .to_string();
-    for place in [
-        "FF_VALKEY_SERVER_9",
-        "FF_VALKEY_SERVER:",
-        "PATH",
-        "cache",
-        "fetch: not today",
-    ] {
+    for place in ["FF_VALKEY_SERVER_9", "FF_VALKEY_SERVER:", "PATH", "cache", "fetch: not today"] {
         assert!(error.contains(place), "{place} in {error}");
     }
 }
@@ -159,9 +150,5 @@ fn libraries_beside_the_server_are_used() {
     let libraries = root.path().join(LIBRARIES);
     fs::create_dir(&libraries).expect("a folder");
     let value = library_path(&program).expect("a path");
-    assert!(
-        value
-            .to_string_lossy()
-            .starts_with(&*libraries.to_string_lossy())
-    );
+    assert!(value.to_string_lossy().starts_with(&*libraries.to_string_lossy()));
 }

@@ -120,11 +120,7 @@ mod tests {
     fn message_len_waits_for_every_missing_byte() {
         for whole in WHOLE {
             for cut in 0..whole.len() {
-                assert_eq!(
-                    message_len(&whole[..cut]),
-                    Ok(None),
-                    "{whole:?} cut at {cut}"
-                );
+                assert_eq!(message_len(&whole[..cut]), Ok(None), "{whole:?} cut at {cut}");
             }
         }
     }
@@ -132,14 +128,8 @@ mod tests {
     #[test]
     fn message_len_refuses_what_is_not_the_protocol() {
         assert_eq!(message_len(b"?1\r\n"), Err(FrameError::UnknownType(b'?')));
-        assert!(matches!(
-            message_len(b"$x\r\n"),
-            Err(FrameError::BadLength(_))
-        ));
-        assert!(matches!(
-            message_len(b"*99999999\r\n"),
-            Err(FrameError::BadLength(_))
-        ));
+        assert!(matches!(message_len(b"$x\r\n"), Err(FrameError::BadLength(_))));
+        assert!(matches!(message_len(b"*99999999\r\n"), Err(FrameError::BadLength(_))));
         let long = vec![b'+'; LINE_BYTES_MAX];
         assert_eq!(message_len(&long), Err(FrameError::LongLine));
     }

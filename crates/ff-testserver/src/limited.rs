@@ -53,10 +53,8 @@ pub(crate) fn tail(text: &str) -> String {
 
 /// Reads a file that may hold anything or be missing.
 pub(crate) fn read_lossy(path: &Path) -> String {
-    fs::read(path).map_or_else(
-        |_| String::new(),
-        |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-    )
+    fs::read(path)
+        .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

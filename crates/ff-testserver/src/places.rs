@@ -42,8 +42,7 @@ pub(crate) fn open_lock(name: &str) -> Result<File, ServerError> {
 /// Waits for the exclusive lock `name`, held until the returned file is dropped.
 pub(crate) fn lock(name: &str) -> Result<File, ServerError> {
     let file = open_lock(name)?;
-    file.lock()
-        .map_err(ServerError::io(format!("lock {name}")))?;
+    file.lock().map_err(ServerError::io(format!("lock {name}")))?;
     Ok(file)
 }
 

@@ -62,9 +62,8 @@ mod tests {
 
     #[test]
     fn take_hands_out_a_port_once() {
-        let leases: Vec<PortLease> = (0..20)
-            .map(|_| PortLease::take().expect("a free port"))
-            .collect();
+        let leases: Vec<PortLease> =
+            (0..20).map(|_| PortLease::take().expect("a free port")).collect();
         let mut ports: Vec<u16> = leases.iter().map(PortLease::port).collect();
         ports.sort_unstable();
         ports.dedup();

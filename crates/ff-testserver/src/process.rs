@@ -41,16 +41,9 @@ impl Process {
             .append(true)
             .open(log)
             .map_err(ServerError::file("open", log))?;
-        let errors = opened
-            .try_clone()
-            .map_err(ServerError::file("share", log))?;
+        let errors = opened.try_clone().map_err(ServerError::file("share", log))?;
         let mut command = shell(STARTER);
-        command
-            .arg(program)
-            .arg(argument)
-            .stdin(Stdio::piped())
-            .stdout(opened)
-            .stderr(errors);
+        command.arg(program).arg(argument).stdin(Stdio::piped()).stdout(opened).stderr(errors);
         if let Some(libraries) = library_path(program) {
             command.env("LD_LIBRARY_PATH", libraries);
         }
@@ -72,8 +65,7 @@ impl Process {
         };
         let process = Self { server, watchdog };
         if let Some(mut word) = word {
-            word.write_all(b"go\n")
-                .map_err(ServerError::io("start the server"))?;
+            word.write_all(b"go\n").map_err(ServerError::io("start the server"))?;
         }
         Ok(process)
     }
@@ -115,9 +107,7 @@ pub(crate) fn signal(pid: u32, name: &str) -> Result<(), ServerError> {
     if status.success() {
         return Ok(());
     }
-    Err(ServerError::io(action)(io::Error::other(
-        status.to_string(),
-    )))
+    Err(ServerError::io(action)(io::Error::other(status.to_string())))
 }
 
 /// Returns a shell in a process group of its own that runs `script` with the arguments to come.

@@ -65,10 +65,7 @@ impl Server {
 
     /// Returns a builder for a server that needs further configuration.
     pub fn builder(version: ServerVersion) -> ServerBuilder {
-        ServerBuilder {
-            version,
-            settings: Settings::default(),
-        }
+        ServerBuilder { version, settings: Settings::default() }
     }
 
     /// Returns the address as `valkey://127.0.0.1:port`, with the password if there is one.
@@ -281,9 +278,7 @@ fn answers(address: SocketAddr, password: Option<&str>, pid: u32) -> Result<bool
     connection.command(&["PING"])?.into_result()?;
     let info = connection.command(&["INFO", "server"])?.into_result()?;
     let wanted = format!("process_id:{pid}");
-    Ok(info
-        .text()
-        .is_some_and(|text| text.lines().any(|line| line.trim_end() == wanted)))
+    Ok(info.text().is_some_and(|text| text.lines().any(|line| line.trim_end() == wanted)))
 }
 
 fn is_port_taken(error: &ServerError) -> bool {
@@ -294,9 +289,7 @@ fn is_port_taken(error: &ServerError) -> bool {
 fn is_frozen(pid: u32) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         // The state follows the program's name, which stands in parentheses.
-        Ok(stat) => stat
-            .rsplit_once(") ")
-            .is_some_and(|(_, rest)| rest.starts_with('T')),
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')),
         Err(_) => true,
     }
 }

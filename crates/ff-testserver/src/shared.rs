@@ -51,11 +51,7 @@ pub fn shared_cluster() -> Result<ClusterGuard, ServerError> {
             connection.command(&words)?.into_result()?;
         }
     }
-    Ok(ClusterGuard {
-        seed,
-        primaries,
-        _lock: lock,
-    })
+    Ok(ClusterGuard { seed, primaries, _lock: lock })
 }
 
 impl ClusterGuard {
@@ -71,11 +67,7 @@ impl ClusterGuard {
 
     /// Opens a connection to each primary.
     pub fn connect(&self) -> Result<Vec<Connection>, ClientError> {
-        self.primaries
-            .iter()
-            .copied()
-            .map(Connection::open)
-            .collect()
+        self.primaries.iter().copied().map(Connection::open).collect()
     }
 }
 
@@ -127,10 +119,7 @@ fn parse_nodes(text: &str) -> Known {
         }
         address.split('@').next()?.parse().ok()
     };
-    Known {
-        primaries: text.lines().filter_map(primary).collect(),
-        count: text.lines().count(),
-    }
+    Known { primaries: text.lines().filter_map(primary).collect(), count: text.lines().count() }
 }
 
 #[cfg(test)]

@@ -72,11 +72,7 @@ impl Value {
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, ClientError> {
     let mut decoder = Decoder { bytes, position: 0 };
     let value = decoder.value(0)?;
-    if decoder.position == bytes.len() {
-        Ok(value)
-    } else {
-        Err(garbled("bytes follow the reply"))
-    }
+    if decoder.position == bytes.len() { Ok(value) } else { Err(garbled("bytes follow the reply")) }
 }
 
 struct Decoder<'a> {
@@ -98,10 +94,9 @@ impl Decoder<'_> {
         match kind {
             b'+' => Ok(Value::Simple(text())),
             b'-' => Ok(Value::Error(text())),
-            b':' => text()
-                .parse()
-                .map(Value::Integer)
-                .map_err(|_| garbled("an integer that is none")),
+            b':' => {
+                text().parse().map(Value::Integer).map_err(|_| garbled("an integer that is none"))
+            }
             b'$' => self.bulk(length(rest)?),
             b'*' => self.array(length(rest)?, depth),
             other => Err(garbled(&format!("a reply of type {:?}", char::from(other)))),
@@ -126,10 +121,7 @@ impl Decoder<'_> {
         let Some(length) = length else {
             return Ok(Value::Null);
         };
-        (0..length)
-            .map(|_| self.value(depth + 1))
-            .collect::<Result<_, _>>()
-            .map(Value::Array)
+        (0..length).map(|_| self.value(depth + 1)).collect::<Result<_, _>>().map(Value::Array)
     }
 }
 
@@ -138,9 +130,7 @@ fn length(digits: &[u8]) -> Result<Option<usize>, ClientError> {
 }
 
 fn garbled(reason: &str) -> ClientError {
-    ClientError::Garbled {
-        reason: reason.to_owned(),
-    }
+    ClientError::Garbled { reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -164,20 +154,9 @@ mod tests {
     #[test]
     fn decode_refuses_damaged_replies() {
         let deep = "*1\r\n".repeat(DEPTH_MAX + 2);
-        for bytes in [
-            "",
-            "+OK",
-            ":x\r\n",
-            "$5\r\nab\r\n",
-            "*2\r\n:1\r\n",
-            "+a\r\n+b\r\n",
-            &deep,
-        ] {
+        for bytes in ["", "+OK", ":x\r\n", "$5\r\nab\r\n", "*2\r\n:1\r\n", "+a\r\n+b\r\n", &deep] {
             let error = decode(bytes.as_bytes());
-            assert!(
-                matches!(error, Err(ClientError::Garbled { .. })),
-                "{bytes:?}"
-            );
+            assert!(matches!(error, Err(ClientError::Garbled { .. })), "{bytes:?}");
         }
     }
 

@@ -84,10 +84,7 @@ fn the_shared_cluster_comes_empty_to_each_borrower() {
     let guard = shared_cluster().expect("the cluster again");
     assert_eq!(guard.url(), url);
     for mut node in guard.connect().expect("connections") {
-        assert_eq!(
-            node.command(&["DBSIZE"]).expect("a reply"),
-            Value::Integer(0)
-        );
+        assert_eq!(node.command(&["DBSIZE"]).expect("a reply"), Value::Integer(0));
         let libraries = node.command(&["FUNCTION", "LIST"]).expect("a reply");
         assert_eq!(libraries, Value::Array(vec![]));
     }

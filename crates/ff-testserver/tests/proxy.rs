@@ -40,9 +40,7 @@ fn everything_passes_without_a_fault() {
     let fixture = Fixture::start();
     let mut connection = fixture.connect();
     let bytes: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
-    connection
-        .command::<&[u8]>(&[b"SET", b"key", &bytes])
-        .expect("stored");
+    connection.command::<&[u8]>(&[b"SET", b"key", &bytes]).expect("stored");
     let read = connection.command(&["GET", "key"]).expect("a reply");
     assert_eq!(read.bytes(), Some(&bytes[..]));
     assert_eq!(fixture.proxy.lost(), 0);
@@ -106,10 +104,7 @@ fn requests_sent_ahead_get_their_replies_up_to_the_lost_one() {
     for command in [["INCR", "count"], ["INCR", "special"], ["INCR", "count"]] {
         connection.send(&command).expect("sent");
     }
-    assert_eq!(
-        connection.read().expect("the first reply"),
-        Value::Integer(1)
-    );
+    assert_eq!(connection.read().expect("the first reply"), Value::Integer(1));
     assert!(connection.read().is_err());
     assert_eq!(fixture.stored("special").as_deref(), Some("1"));
     assert_eq!(fixture.stored("count").as_deref(), Some("1"));
@@ -121,9 +116,7 @@ fn pushed_messages_are_not_taken_for_replies() {
     let mut connection = fixture.connect();
     // Tracking under RESP3 pushes an invalidation for each change of a key that was read.
     connection.send(&["HELLO", "3"]).expect("sent");
-    connection
-        .send(&["CLIENT", "TRACKING", "ON"])
-        .expect("sent");
+    connection.send(&["CLIENT", "TRACKING", "ON"]).expect("sent");
     connection.send(&["GET", "count"]).expect("sent");
     connection.send(&["INCR", "count"]).expect("sent");
     fixture.proxy.lose_reply_to("special");
@@ -135,10 +128,7 @@ fn pushed_messages_are_not_taken_for_replies() {
 #[test]
 fn a_reply_is_cut_in_its_midst() {
     let fixture = Fixture::start();
-    fixture
-        .server
-        .command(&["SET", "key", "0123456789"])
-        .expect("stored");
+    fixture.server.command(&["SET", "key", "0123456789"]).expect("stored");
     fixture.proxy.cut_after_reply_bytes(9);
     assert!(fixture.connect().command(&["GET", "key"]).is_err());
     assert!(fixture.proxy.wait_until_lost(1, DEADLINE));

@@ -83,10 +83,8 @@ fn configuration_that_the_server_refuses_is_quoted_from_its_log() {
 
 #[test]
 fn a_password_is_required_and_known() {
-    let server = Server::builder(ServerVersion::V8)
-        .password("s3cret \"word\"")
-        .start()
-        .expect("a server");
+    let server =
+        Server::builder(ServerVersion::V8).password("s3cret \"word\"").start().expect("a server");
     let mut stranger = Connection::open(server.address()).expect("a connection");
     let refusal = stranger.command(&["GET", "key"]).expect("a reply");
     assert!(matches!(refusal, Value::Error(text) if text.starts_with("NOAUTH")));
@@ -100,10 +98,8 @@ fn a_replica_follows_its_primary_and_refuses_writes() {
         .config("repl-diskless-sync-delay", "0")
         .start()
         .expect("a primary");
-    let replica = Server::builder(ServerVersion::V8)
-        .replica_of(&primary)
-        .start()
-        .expect("a replica");
+    let replica =
+        Server::builder(ServerVersion::V8).replica_of(&primary).start().expect("a replica");
     let mut primary = primary.connect().expect("a connection");
     primary.command(&["SET", "key", "1"]).expect("stored");
     let deadline = Instant::now() + DEADLINE;
@@ -113,9 +109,7 @@ fn a_replica_follows_its_primary_and_refuses_writes() {
     }
     let read = replica.command(&["GET", "key"]).expect("a reply");
     assert_eq!(read.text().as_deref(), Some("1"));
-    let refused = replica
-        .command(&["SET", "key", "2"])
-        .expect_err("read-only");
+    let refused = replica.command(&["SET", "key", "2"]).expect_err("read-only");
     assert!(refused.to_string().contains("READONLY"), "{refused}");
 }
 
@@ -127,18 +121,13 @@ fn a_restart_keeps_the_port_and_loses_the_data() {
     server.restart().expect("restarted");
     assert_eq!(server.port(), port);
     assert_ne!(server.pid(), pid);
-    assert_eq!(
-        server.command(&["GET", "key"]).expect("a reply"),
-        Value::Null
-    );
+    assert_eq!(server.command(&["GET", "key"]).expect("a reply"), Value::Null);
 }
 
 #[test]
 fn a_restart_keeps_the_data_of_an_append_only_file() {
-    let mut server = Server::builder(ServerVersion::V8)
-        .config("appendonly", "yes")
-        .start()
-        .expect("a server");
+    let mut server =
+        Server::builder(ServerVersion::V8).config("appendonly", "yes").start().expect("a server");
     server.command(&["SET", "key", "1"]).expect("stored");
     server.restart().expect("restarted");
     let kept = server.command(&["GET", "key"]).expect("a reply");
@@ -163,16 +152,10 @@ fn a_frozen_server_answers_when_it_is_resumed() {
     connection.set_timeout(SILENCE).expect("a timeout");
     server.pause().expect("frozen");
     let silence = connection.command(&["PING"]);
-    assert!(
-        matches!(silence, Err(ClientError::Timeout { .. })),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Err(ClientError::Timeout { .. })), "{silence:?}");
     server.resume().expect("resumed");
     connection.set_timeout(DEADLINE).expect("a timeout");
-    assert_eq!(
-        connection.read().expect("a reply").text().as_deref(),
-        Some("PONG")
-    );
+    assert_eq!(connection.read().expect("a reply").text().as_deref(), Some("PONG"));
 }
 
 #[test]
@@ -193,10 +176,7 @@ fn a_monitoring_connection_sees_commands() {
     assert_eq!(monitor.command(&["MONITOR"]).expect("a reply"), ok());
     server.command(&["SET", "key", "1"]).expect("stored");
     let seen = monitor.read().expect("a line");
-    assert!(
-        seen.text().expect("a text").contains("\"SET\" \"key\""),
-        "{seen:?}"
-    );
+    assert!(seen.text().expect("a text").contains("\"SET\" \"key\""), "{seen:?}");
 }
 
 #[test]
@@ -205,8 +185,6 @@ fn a_killed_connection_is_reported_as_closed() {
     let mut connection = server.connect().expect("a connection");
     let id = connection.command(&["CLIENT", "ID"]).expect("a reply");
     let id = id.integer().expect("a number").to_string();
-    server
-        .command(&["CLIENT", "KILL", "ID", &id])
-        .expect("killed");
+    server.command(&["CLIENT", "KILL", "ID", &id]).expect("killed");
     assert!(connection.command(&["PING"]).is_err());
 }

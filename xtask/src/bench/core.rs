@@ -20,7 +20,7 @@ pub(super) async fn run(options: &Options) -> Result<(), XtaskError> {
     let plural = if rounds == 1 { "" } else { "s" };
     println!("{tasks} executions of {} bytes a round, {rounds} round{plural}", options.payload);
     if let Some(load) = other_load() {
-        println!("this machine is busy with something else (load {load:.1}): rates are too low");
+        println!("this machine is not idle (load {load:.1}): rates may be too low");
     }
     println!();
     let mut measured = Vec::new();

@@ -46,10 +46,7 @@ mod tests {
     use super::*;
 
     fn layer(folder: &str, extension: &str) -> Vec<SourceFile> {
-        CAPABILITIES
-            .iter()
-            .map(|name| file(&format!("{folder}/{name}.{extension}"), ""))
-            .collect()
+        CAPABILITIES.iter().map(|name| file(&format!("{folder}/{name}.{extension}"), "")).collect()
     }
 
     #[test]

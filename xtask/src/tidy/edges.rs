@@ -11,35 +11,22 @@ const EDGES: [(&str, Allowed); 11] = [
     ("ff-core", Allowed::Only(&[])),
     ("ff-script", Allowed::Only(&["ff-core"])),
     ("ff-lifecycle", Allowed::Only(&["ff-core"])),
-    (
-        "ff-backend-valkey",
-        Allowed::Only(&["ff-core", "ff-script"]),
-    ),
-    (
-        "ff-backend-embedded",
-        Allowed::Only(&["ff-core", "ff-lifecycle"]),
-    ),
+    ("ff-backend-valkey", Allowed::Only(&["ff-core", "ff-script"])),
+    ("ff-backend-embedded", Allowed::Only(&["ff-core", "ff-lifecycle"])),
     ("ff-engine", Allowed::Only(&["ff-core"])),
     ("ff-conformance", Allowed::Only(&["ff-core"])),
     ("ff-sdk", Allowed::Only(&["ff-core", "ff-engine"])),
     (
         "flowfabric",
-        Allowed::Only(&[
-            "ff-core",
-            "ff-sdk",
-            "ff-backend-valkey",
-            "ff-backend-embedded",
-        ]),
+        Allowed::Only(&["ff-core", "ff-sdk", "ff-backend-valkey", "ff-backend-embedded"]),
     ),
     ("ff-testserver", Allowed::Only(&[])),
     ("xtask", Allowed::Any),
 ];
 
 /// Outside crates that one crate alone may use, tests aside.
-const OWNED: [(&str, &str); 2] = [
-    ("fred", "ff-backend-valkey"),
-    ("rusqlite", "ff-backend-embedded"),
-];
+const OWNED: [(&str, &str); 2] =
+    [("fred", "ff-backend-valkey"), ("rusqlite", "ff-backend-embedded")];
 
 #[derive(Debug, Clone, Copy)]
 enum Allowed {
@@ -58,12 +45,7 @@ pub(super) struct Package {
 
 /// Asks cargo for the crates of the workspace.
 pub(super) fn packages() -> Result<Vec<Package>, XtaskError> {
-    let metadata = read(&mut cargo([
-        "metadata",
-        "--no-deps",
-        "--format-version",
-        "1",
-    ]))?;
+    let metadata = read(&mut cargo(["metadata", "--no-deps", "--format-version", "1"]))?;
     let metadata = serde_json::from_slice(&metadata)?;
     Ok(parse(&metadata, &root().to_string_lossy()))
 }
@@ -74,10 +56,7 @@ pub(super) fn check(packages: &[Package], files: &[SourceFile]) -> Vec<Violation
     for package in packages {
         let edges = EDGES.iter().find(|(name, _)| *name == package.name);
         let Some((_, allowed)) = edges else {
-            let hint = format!(
-                "{} is not in the table of crate edges; add it",
-                package.name
-            );
+            let hint = format!("{} is not in the table of crate edges; add it", package.name);
             violations.push(at(package, None, files, hint));
             continue;
         };
@@ -122,16 +101,9 @@ fn at(
                 .strip_prefix(dependency)
                 .is_some_and(|rest| rest.starts_with([' ', '.', '=', '"']))
         };
-        manifest
-            .lines()
-            .find(|(_, line)| names(line))
-            .map(|(number, _)| number)
+        manifest.lines().find(|(_, line)| names(line)).map(|(number, _)| number)
     });
-    Violation {
-        path: package.manifest.clone(),
-        line: line.unwrap_or(1),
-        hint,
-    }
+    Violation { path: package.manifest.clone(), line: line.unwrap_or(1), hint }
 }
 
 fn parse(metadata: &Value, root: &str) -> Vec<Package> {
@@ -166,10 +138,7 @@ mod tests {
     }
 
     fn hints(packages: &[Package]) -> Vec<String> {
-        check(packages, &[])
-            .into_iter()
-            .map(|violation| violation.hint)
-            .collect()
+        check(packages, &[]).into_iter().map(|violation| violation.hint).collect()
     }
 
     #[test]
@@ -202,10 +171,7 @@ mod tests {
 
     #[test]
     fn an_edge_upward_is_found_where_it_stands() {
-        let packages = [
-            package("ff-core", &["ff-sdk"]),
-            package("ff-sdk", &["ff-core"]),
-        ];
+        let packages = [package("ff-core", &["ff-sdk"]), package("ff-sdk", &["ff-core"])];
         let manifest = "[dependencies]\nserde = \"1\"\nff-sdk.workspace = true\n";
         let files = [file("crates/ff-core/Cargo.toml", manifest)];
         let violations = check(&packages, &files);
@@ -215,19 +181,13 @@ mod tests {
 
     #[test]
     fn the_test_servers_are_for_tests() {
-        let packages = [
-            package("ff-sdk", &["ff-testserver"]),
-            package("ff-testserver", &[]),
-        ];
+        let packages = [package("ff-sdk", &["ff-testserver"]), package("ff-testserver", &[])];
         assert!(hints(&packages)[0].contains("dev-dependency"));
     }
 
     #[test]
     fn an_owned_crate_has_one_user() {
-        let packages = [
-            package("ff-sdk", &["fred"]),
-            package("ff-engine", &["rusqlite"]),
-        ];
+        let packages = [package("ff-sdk", &["fred"]), package("ff-engine", &["rusqlite"])];
         let hints = hints(&packages);
         assert!(hints[0].contains("ff-backend-valkey"), "{hints:?}");
         assert!(hints[1].contains("ff-backend-embedded"), "{hints:?}");

@@ -22,11 +22,7 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Violation> {
     let hint = format!("calls a function; only {} may", gateway.path);
     others
         .iter()
-        .flat_map(|(file, lines)| {
-            lines
-                .iter()
-                .map(|&line| file.violation(line, hint.as_str()))
-        })
+        .flat_map(|(file, lines)| lines.iter().map(|&line| file.violation(line, hint.as_str())))
         .collect()
 }
 
@@ -46,14 +42,8 @@ mod tests {
     #[test]
     fn one_file_may_call() {
         let files = [
-            file(
-                "crates/ff-backend-valkey/src/call.rs",
-                "client.fcall(a);\nclient.fcall_ro(b);",
-            ),
-            file(
-                "crates/ff-backend-valkey/src/lease.rs",
-                "// one FCALL\ncall(a);",
-            ),
+            file("crates/ff-backend-valkey/src/call.rs", "client.fcall(a);\nclient.fcall_ro(b);"),
+            file("crates/ff-backend-valkey/src/lease.rs", "// one FCALL\ncall(a);"),
             file("crates/ff-backend-valkey/tests/calls.rs", "cmdstat_fcall"),
         ];
         assert_eq!(check(&files), []);
@@ -62,20 +52,11 @@ mod tests {
     #[test]
     fn a_second_file_is_found() {
         let files = [
-            file(
-                "crates/ff-backend-valkey/src/call.rs",
-                "client.fcall(a);\nclient.fcall(b);",
-            ),
-            file(
-                "crates/ff-backend-valkey/src/lease.rs",
-                "\ncustom(\"FCALL\");",
-            ),
+            file("crates/ff-backend-valkey/src/call.rs", "client.fcall(a);\nclient.fcall(b);"),
+            file("crates/ff-backend-valkey/src/lease.rs", "\ncustom(\"FCALL\");"),
         ];
         let violations = check(&files);
         assert_eq!(violations.len(), 1);
-        assert_eq!(
-            (violations[0].path.as_str(), violations[0].line),
-            (files[1].path.as_str(), 2)
-        );
+        assert_eq!((violations[0].path.as_str(), violations[0].line), (files[1].path.as_str(), 2));
     }
 }

@@ -13,9 +13,7 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Violation> {
 }
 
 fn check_file(file: &SourceFile) -> Vec<Violation> {
-    let limit = FILE_LINES_MAX
-        .iter()
-        .find(|(extension, _)| file.path.ends_with(extension));
+    let limit = FILE_LINES_MAX.iter().find(|(extension, _)| file.path.ends_with(extension));
     let Some(&(_, lines_max)) = limit else {
         return Vec::new();
     };
@@ -52,10 +50,7 @@ mod tests {
 
     #[test]
     fn longer_files_are_found_at_the_first_line_too_many() {
-        let files = [
-            file("a.rs", &"x\n".repeat(501)),
-            file("a.lua", &"x\n".repeat(301)),
-        ];
+        let files = [file("a.rs", &"x\n".repeat(501)), file("a.lua", &"x\n".repeat(301))];
         let lines: Vec<usize> = check(&files).iter().map(|found| found.line).collect();
         assert_eq!(lines, [501, 301]);
     }

@@ -94,10 +94,8 @@ const BANNED: [Banned; 9] = [
 pub(super) fn check(files: &[SourceFile]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for file in files {
-        let banned: Vec<&Banned> = BANNED
-            .iter()
-            .filter(|banned| banned.place.covers(&file.path))
-            .collect();
+        let banned: Vec<&Banned> =
+            BANNED.iter().filter(|banned| banned.place.covers(&file.path)).collect();
         for (number, line) in file.lines() {
             for banned in banned.iter().filter(|banned| banned.stands_in(line)) {
                 let hint = format!("`{}`: {}", banned.word, banned.hint);
@@ -181,14 +179,8 @@ mod tests {
 
     #[test]
     fn numbers_are_found_in_any_case() {
-        assert_eq!(
-            found("a.lua", &format!("-- see {}042", concat!("RF", "C-"))),
-            1
-        );
-        assert_eq!(
-            found("a.rs", &format!("// see {}12", concat!("Iss", "ue #"))),
-            1
-        );
+        assert_eq!(found("a.lua", &format!("-- see {}042", concat!("RF", "C-"))), 1);
+        assert_eq!(found("a.rs", &format!("// see {}12", concat!("Iss", "ue #"))), 1);
     }
 
     #[test]

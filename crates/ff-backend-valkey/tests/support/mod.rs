@@ -1,5 +1,5 @@
 //! What the tests of this crate share: a private server, a backend on it, and terse requests.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses its part of this folder")]
 
 pub mod dump;
 pub mod fixture;

@@ -130,7 +130,8 @@ pub const TIMEOUT_SIGNAL_SOURCE: &str = "engine";
 #[async_trait::async_trait]
 pub trait SignalBackend: Send + Sync + fmt::Debug {
     /// Delivers a signal. Pending waitpoints buffer it; an active one matches it against the open
-    /// matchers: the first of equal name takes it, else the first that takes any name. Wrong tokens and unknown waitpoints are
+    /// matchers: the first of equal name takes it, else the first that takes any name. Wrong
+    /// tokens and unknown waitpoints are
     /// `InvalidToken`, closed ones `WaitpointClosed`, lapsed ones `TokenExpired`.
     async fn deliver_signal(&self, request: DeliverSignal) -> EngineResult<SignalOutcome>;
 }

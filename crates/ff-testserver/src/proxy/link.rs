@@ -33,11 +33,7 @@ impl Link {
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let doomed = AtomicU64::new(NONE_DOOMED);
-        let link = Arc::new(Self {
-            client,
-            server,
-            doomed,
-        });
+        let link = Arc::new(Self { client, server, doomed });
         let number = faults.enter(&link);
         let (requests, request_faults) = (Arc::clone(&link), Arc::clone(faults));
         thread::spawn(move || {

@@ -13,8 +13,9 @@ use ff_script::library::{NAME, SOURCE, TEST_SOURCE};
 use ff_script::{Fields, Reply, Signature, Subject, VERSION};
 use fred::error::Error;
 use futures::future::join_all;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use tokio::sync::Mutex;
 
 /// What a server says when two load the library at the same time.
@@ -27,6 +28,8 @@ pub(crate) struct Library {
     test_clock: Option<Arc<dyn Clock>>,
     /// The time that a test build was last set to, for those that are loaded later.
     test_now_ms: AtomicU64,
+    /// The servers that this process loaded the library on.
+    loaded: std::sync::Mutex<BTreeSet<String>>,
     /// One check at a time: all calls that miss the library find out at once.
     checking: Mutex<()>,
 }
@@ -105,7 +108,12 @@ enum Step {
 
 impl Library {
     pub(crate) fn new(test_clock: Option<Arc<dyn Clock>>) -> Self {
-        Self { test_clock, test_now_ms: AtomicU64::default(), checking: Mutex::default() }
+        Self {
+            test_clock,
+            test_now_ms: AtomicU64::default(),
+            loaded: std::sync::Mutex::default(),
+            checking: Mutex::default(),
+        }
     }
 
     /// Makes sure that every primary serves the library; one line a primary tells what was done.
@@ -145,7 +153,8 @@ impl Library {
         let step = self.judge(name, found.as_ref())?;
         if step == Step::Keep {
             let version = found.map_or(VERSION, |found| found.version);
-            return Ok(format!("has library {version}"));
+            let by_us = if self.loaded().contains(name) { ", loaded by this process" } else { "" };
+            return Ok(format!("has library {version}{by_us}"));
         }
         let loaded = self.load(caller, node, step).await;
         match loaded {
@@ -163,9 +172,18 @@ impl Library {
             Err(error) => return Err(call_error("ff_load", error)),
             Ok(_) => {}
         }
+        // What was loaded must serve what this program calls, or the next process would find out.
+        if let Some(found) = self.describe_at(caller, node).await? {
+            self.judge(name, Some(&found))?;
+        }
         self.set_clock(caller, node).await?;
+        self.loaded().insert(name.clone());
         tracing::info!(%node, version = VERSION, "loaded the function library");
         Ok(format!("loaded library {VERSION}"))
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn replace(&self, caller: &Caller, node: &Node) -> EngineResult<()> {

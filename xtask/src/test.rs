@@ -30,11 +30,11 @@ impl Arguments {
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Selection {
-    /// Everything but the backends.
+    /// Everything but the backends and what runs on them.
     Core,
     /// The embedded backend.
     Embedded,
-    /// The Valkey backend on standalone servers.
+    /// The Valkey backend on standalone servers, and the whole on top of it.
     Valkey,
     /// The Valkey backend on a cluster.
     Cluster,
@@ -92,9 +92,10 @@ impl Selection {
     /// Returns the packages as arguments of cargo.
     fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Core => &["--workspace", "--exclude", "ff-backend-*"],
+            Self::Core => &["--workspace", "--exclude", "ff-backend-*", "--exclude", "flowfabric"],
             Self::Embedded => &["--package", "ff-backend-embedded"],
-            Self::Valkey | Self::Cluster => &["--package", "ff-backend-valkey"],
+            Self::Valkey => &["--package", "ff-backend-valkey", "--package", "flowfabric"],
+            Self::Cluster => &["--package", "ff-backend-valkey"],
             Self::All => &["--workspace"],
         }
     }

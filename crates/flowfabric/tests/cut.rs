@@ -60,7 +60,7 @@ async fn connections_cut_under_load_neither_lose_nor_repeat_anything() {
     let counted = begun.clone();
     let handler = move |task: TaskContext| {
         let number = counted.fetch_add(1, Ordering::SeqCst);
-        if number % BETWEEN_FAULTS == 0 {
+        if number.is_multiple_of(BETWEEN_FAULTS) {
             let _ = ask.send(number / BETWEEN_FAULTS);
         }
         async move {

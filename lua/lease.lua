@@ -34,7 +34,7 @@ command.define('ff_renew_lease', {
 command.define('ff_update_progress', {
   args = command.args(command.HANDLE, {
     'percent', check.number(0, 100),
-    'message', check.maybe(limits.REASON_BYTES_MAX),
+    'message', check.maybe_text(limits.REASON_BYTES_MAX),
   }),
   body = function(call, _, id, attempt_index, attempt_id, lease_id, lease_epoch, percent, message)
     local x, no = fence.enter(call, id, attempt_index, attempt_id, lease_id, lease_epoch)

@@ -4,7 +4,7 @@ local RESUMED = 'resume_condition_satisfied'
 local BUFFERED = 'buffered_for_pending_waitpoint'
 
 local function label(max)
-  return check.bytes(0, max)
+  return check.text(0, max)
 end
 
 -- What is kept of a signal, packed: sequence, waitpoint, effect, idempotency key, name, category,
@@ -134,12 +134,12 @@ command.define('ff_deliver_signal', {
     'waitpoint_id', check.id,
     'signal_id', check.id,
     'token', label(limits.TOKEN_BYTES_MAX),
-    'signal_name', check.bytes(1, limits.NAME_BYTES_MAX),
+    'signal_name', check.text(1, limits.NAME_BYTES_MAX),
     'signal_category', label(limits.LABEL_BYTES_MAX),
     'payload', check.maybe(limits.SIGNAL_PAYLOAD_BYTES_MAX),
     'source_type', label(limits.LABEL_BYTES_MAX),
     'source_identity', label(limits.LABEL_BYTES_MAX),
-    'correlation_id', check.maybe(limits.LABEL_BYTES_MAX),
+    'correlation_id', check.maybe_text(limits.LABEL_BYTES_MAX),
     'idempotency_key', label(limits.DEDUP_KEY_BYTES_MAX),
   },
   body = function(call, _, id, waitpoint_id, signal_id, token, name, category, payload,

@@ -74,9 +74,9 @@ end
 command.define('ff_append_frame', {
   args = command.args(command.HANDLE, { 'sequence', check.number(0, 4503599627370496) }),
   group = {
-    'frame_type', check.bytes(1, limits.NAME_BYTES_MAX),
+    'frame_type', check.text(1, limits.NAME_BYTES_MAX),
     'payload', check.bytes(0, limits.FRAME_PAYLOAD_BYTES_MAX),
-    'correlation_id', check.maybe(limits.LABEL_BYTES_MAX),
+    'correlation_id', check.maybe_text(limits.LABEL_BYTES_MAX),
   },
   groups_max = limits.FRAMES_PER_APPEND_MAX,
   body = function(call, groups, id, attempt_index, attempt_id, lease_id, lease_epoch, sequence)

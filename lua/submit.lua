@@ -91,7 +91,7 @@ end
 command.define('ff_submit_executions', {
   group = {
     'execution', check.id,
-    'fingerprint', check.bytes(1, limits.NAME_BYTES_MAX),
+    'fingerprint', check.text(1, limits.NAME_BYTES_MAX),
     'namespace', check.name,
     'lane', check.name,
     'kind', check.name,

@@ -115,7 +115,7 @@ command.define('ff_suspend_execution', {
       'auto_resume_with_timeout_signal', 'escalate'),
     'waitpoint_key', check.optional_name,
   }),
-  group = { 'signal_name', check.bytes(0, limits.NAME_BYTES_MAX) },
+  group = { 'signal_name', check.text(0, limits.NAME_BYTES_MAX) },
   groups_min = 0, groups_max = limits.MATCHERS_MAX,
   body = function(call, groups, id, attempt_index, attempt_id, lease_id, lease_epoch,
       suspension_id, waitpoint_id, token, reason_code, timeout_ms, behavior, key)

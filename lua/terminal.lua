@@ -40,7 +40,7 @@ command.define('ff_complete_execution', {
 command.define('ff_fail_execution', {
   flags = { 'allow-oom' },
   args = command.args(command.HANDLE, {
-    'reason', check.bytes(0, limits.REASON_BYTES_MAX),
+    'reason', check.text(0, limits.REASON_BYTES_MAX),
     'category', check.word,
   }),
   group = take.ARGS, groups_min = 0, groups_max = 1,
@@ -72,10 +72,12 @@ command.define('ff_fail_execution', {
 -- Asks an active execution to stop; a later request keeps the earlier revoke time.
 local function request_cancel(call, x, reason, grace_ms)
   local revoke_at = x.now + grace_ms
-  if x.cancel then
-    x.cancel.revoke_at = math.min(x.cancel.revoke_at, revoke_at)
-  else
+  if not x.cancel then
     x.cancel = { reason = reason, requested_at = x.now, revoke_at = revoke_at }
+  elseif revoke_at < x.cancel.revoke_at then
+    x.cancel.revoke_at = revoke_at
+  else
+    return
   end
   index.notice(call, 'cancel:' .. x.id)
 end
@@ -130,7 +132,7 @@ command.define('ff_cancel_execution', {
   args = {
     'execution', check.id,
     'by', check.one_of('operator', 'holder'),
-    'reason', check.bytes(0, limits.REASON_BYTES_MAX),
+    'reason', check.text(0, limits.REASON_BYTES_MAX),
     'grace_ms', check.number(0, limits.CANCEL_GRACE_MS_MAX),
     'mutation_id', check.empty_id,
     'attempt_index', check.optional_number(0, limits.NUMBER_MAX),
@@ -203,7 +205,7 @@ end
 -- KEYS: base. ARGV: handle, reason.
 command.define('ff_release_execution', {
   flags = { 'allow-oom' },
-  args = command.args(command.HANDLE, { 'reason', check.bytes(0, limits.REASON_BYTES_MAX) }),
+  args = command.args(command.HANDLE, { 'reason', check.text(0, limits.REASON_BYTES_MAX) }),
   body = function(call, _, id, attempt_index, attempt_id, lease_id, lease_epoch, reason)
     return hand_back(call, 'release', reason, id, attempt_index, attempt_id, lease_id,
       lease_epoch)

@@ -56,6 +56,7 @@ command.define('ff_register_worker', {
 -- Forgets a worker instance at once; one that is not known is fine.
 -- KEYS: base of meta. ARGV: namespace, worker_instance_id.
 command.define('ff_deregister_worker', {
+  flags = { 'allow-oom' },
   base = 'meta',
   args = { 'namespace', check.name, 'worker_instance_id', check.name },
   body = function(call, _, namespace, instance)

@@ -20,9 +20,49 @@ local function digits(text)
   return n <= limits.NUMBER_MAX and n or nil
 end
 
+-- Tells whether bytes are text in UTF-8: no overlong form, no surrogate, nothing past U+10FFFF.
+local function is_utf8(text)
+  if not string.find(text, '[\128-\255]') then
+    return true
+  end
+  local at, size = 1, #text
+  while at <= size do
+    local first = string.byte(text, at)
+    local more = 0
+    if first >= 128 then
+      local second = string.byte(text, at + 1) or 0
+      if first >= 194 and first <= 223 then
+        more = 1
+      elseif first >= 224 and first <= 239 then
+        more = 2
+      elseif first >= 240 and first <= 244 then
+        more = 3
+      end
+      local low = first == 224 and 160 or first == 240 and 144 or 128
+      local high = first == 237 and 159 or first == 244 and 143 or 191
+      if more == 0 or second < low or second > high then
+        return false
+      end
+      if more > 1 and not string.find(text, '^[\128-\191]' .. (more == 3 and '[\128-\191]' or ''),
+          at + 2) then
+        return false
+      end
+    end
+    at = at + 1 + more
+  end
+  return true
+end
+
+-- Tells whether a text holds white space or control characters past ASCII.
+local function has_wide_space(text)
+  return string.find(text, '\194[\128-\160]') or string.find(text, '\225\154\128')
+    or string.find(text, '\226\128[\128-\138\168\169\175]') or string.find(text, '\226\129\159')
+    or string.find(text, '\227\128\128')
+end
+
 local function is_name(text)
   return text ~= '' and #text <= limits.NAME_BYTES_MAX
-    and not string.find(text, '[%c%s:{}%z]')
+    and not string.find(text, '[%c%s:{}%z]') and is_utf8(text) and not has_wide_space(text)
 end
 
 local function is_word(text)
@@ -30,6 +70,7 @@ local function is_word(text)
 end
 
 check.digits = digits
+check.is_utf8 = is_utf8
 check.is_name = is_name
 
 -- Longest argument whose reading is remembered, and how many a form remembers.
@@ -119,6 +160,21 @@ function check.bytes(min, max)
   end }
 end
 
+-- Text in UTF-8, from min to max bytes of it.
+function check.text(min, max)
+  return { what = ('%d to %d bytes of UTF-8'):format(min, max), read = function(text)
+    return #text >= min and #text <= max and is_utf8(text) and text or nil
+  end }
+end
+
+-- Optional text: empty, or = and up to max bytes of UTF-8.
+function check.maybe_text(max)
+  local form = check.maybe(max)
+  return { what = form.what .. ' of UTF-8', read = function(text)
+    return form.read(text) and is_utf8(text) and text or nil
+  end }
+end
+
 -- Optional bytes: empty, or = and up to max bytes.
 function check.maybe(max)
   return { what = ('empty, or = and at most %d bytes'):format(max), read = function(text)
@@ -196,8 +252,9 @@ end }
 function check.names(min, max)
   local what = ('a pack of %d to %d names'):format(min, max)
   return remembering({ what = what, read = function(text)
-    local items = pack.split(text)
-    if not items or #items < min or #items > max then
+    local longest = max * (limits.NAME_BYTES_MAX + 3)
+    local items = #text <= longest and pack.split(text, max)
+    if not items or #items < min then
       return nil
     end
     for _, item in ipairs(items) do

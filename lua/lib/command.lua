@@ -13,8 +13,8 @@ command.HANDLE = {
 }
 
 local BASES = {
-  fp = '^ff:{fp:%d+}$',
-  b = '^ff:{b:%d+}$',
+  fp = '^ff:{fp:%d%d?%d?%d?}$',
+  b = '^ff:{b:%d%d?%d?%d?}$',
   meta = '^ff:{meta}$',
   any = '^ff:{%w+:?%d*}$',
 }
@@ -78,22 +78,35 @@ local function groups_of(spec, args)
   return { values = args, first = fixed + 1, stride = stride, count = count }
 end
 
+-- Tells whether the number of a base is written in its one way and below the largest count.
+local function is_canonical(base)
+  local digits = string.match(base, ':(%d+)}$')
+  local n = digits and check.digits(digits)
+  return not digits or (n and n < limits.PARTITIONS_MAX)
+end
+
 local function run(spec, keys_given, args)
   local base = keys_given[1]
-  if #keys_given ~= 1 or not string.find(base, spec.base) then
-    return reply.refuse('invalid_argument', 'the one key must be a base like ' .. spec.base)
+  if #keys_given ~= 1 or not string.find(base, spec.base) or not is_canonical(base) then
+    return reply.refuse('invalid_argument', 'the one key must be the base of a slot, ff:{...}')
   end
   local wrong = miscounted(spec, #args) or malformed(spec, args)
   if wrong then
     return reply.refuse('invalid_argument', wrong)
   end
   local call = { base = base, now = clock.now() }
+  command.current = call
   return spec.body(call, groups_of(spec, args), unpack(args, 1, #spec.forms))
 end
 
 -- What an error inside a body becomes: a bug, told as an error reply. What the store itself
 -- refuses (no memory, a replica, no disk) it refuses before the function runs.
 local function failure(name, problem)
+  local call = command.current
+  if call and call.noted then
+    -- What was saved before keeps its indexes.
+    pcall(index.flush, call)
+  end
   local text = type(problem) == 'table' and problem.err or tostring(problem)
   return redis.error_reply('ERR flowfabric ' .. name .. ': ' .. tostring(text))
 end
@@ -117,6 +130,7 @@ function command.define(name, spec)
     function_name = name,
     flags = spec.flags,
     callback = function(keys_given, args)
+      command.current = nil
       local fine, result = pcall(run, spec, keys_given, args)
       if fine then
         return result

@@ -82,8 +82,13 @@ local function check_sets(call, x, report)
   local routes = keys.routes(call.base, x.lane_path)
   local live = keys.OWNERS[x.state] ~= 'done'
   if live and x.route ~= '' and redis.call('HEXISTS', routes, x.route) == 0 then
+    -- Too high a count keeps a route listed for longer; too low a one would hide ready work.
     report('route is not listed', function()
-      index.count_route(call, x.lane_path, x.route, 1)
+      local most = redis.call('ZCARD', keys.ready(call.base, x.lane_path, x.route))
+      for _, name in ipairs(NAMES) do
+        most = most + redis.call('ZCARD', keys.owner(call.base, name, x.lane_path))
+      end
+      index.count_route(call, x.lane_path, x.route, math.max(1, most))
     end)
   end
 end
@@ -99,9 +104,14 @@ function doctor.executions(call, ids, fix)
       report(problem)
     elseif x then
       checked = checked + 1
-      check_owner(call, x, report)
-      check_due(call, x, report)
-      check_sets(call, x, report)
+      local fine = pcall(function()
+        check_owner(call, x, report)
+        check_due(call, x, report)
+        check_sets(call, x, report)
+      end)
+      if not fine then
+        report('record cannot be read')
+      end
     end
   end
   index.flush(call)

@@ -15,8 +15,8 @@ function pack.join(...)
   return pack.list({ ... })
 end
 
--- Unpacks a list; nil when the text is no packed list.
-function pack.split(text)
+-- Unpacks a list; nil when the text is no packed list, or one of more than max items.
+function pack.split(text, max)
   local items, at, size = {}, 1, #text
   while at <= size do
     local colon = string.find(text, ':', at, true)
@@ -29,6 +29,9 @@ function pack.split(text)
     end
     local last = colon + tonumber(digits)
     if last > size then
+      return nil
+    end
+    if max and #items == max then
       return nil
     end
     items[#items + 1] = string.sub(text, colon + 1, last)

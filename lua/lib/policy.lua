@@ -88,12 +88,14 @@ policy.form = { what = 'a policy of twelve numbers', read = function(text)
 end }
 
 local function sound_tags(text)
-  local tags = pack.split(text)
-  if not tags or #tags % 2 == 1 or #tags > 2 * limits.TAGS_MAX then
+  local tags = pack.split(text, 2 * limits.TAGS_MAX)
+  if not tags or #tags % 2 == 1 then
     return false
   end
   for i = 1, #tags, 2 do
-    if not check.is_name(tags[i]) or #tags[i + 1] > limits.LABEL_BYTES_MAX then
+    local value = tags[i + 1]
+    if not check.is_name(tags[i]) or #value > limits.LABEL_BYTES_MAX
+      or not check.is_utf8(value) then
       return false
     end
   end
@@ -102,11 +104,12 @@ end
 
 local function sound_budgets(text)
   local budgets = pack.commas(text)
-  if #budgets > limits.EXECUTION_BUDGETS_MAX then
+  if #budgets > limits.EXECUTION_BUDGETS_MAX or table.concat(budgets, ',') ~= text then
     return false
   end
   for _, budget in ipairs(budgets) do
-    if not string.find(budget, '^{b:%d+}:') or not check.is_uuid(string.sub(budget, -36)) then
+    local number, uuid = string.match(budget, '^{b:(%d+)}:(.*)$')
+    if not number or not check.digits(number) or not check.is_uuid(uuid) then
       return false
     end
   end
@@ -118,7 +121,7 @@ policy.extras_form = check.remembering({ what = 'empty or a pack of two sets, bu
     if text == '' then
       return text
     end
-    local parts = pack.split(text)
+    local parts = #text <= limits.TEXT_BYTES_MAX and pack.split(text, 4)
     local sound = parts and #parts == 4 and check.categories.read(parts[1])
       and check.categories.read(parts[2]) and sound_budgets(parts[3]) and sound_tags(parts[4])
     return sound and text or nil

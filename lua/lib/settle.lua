@@ -104,21 +104,41 @@ function settle.run(x, now)
   end
 end
 
+-- Loads and settles a record for a call over many of them: the record, with is_gone when its
+-- retention has ended; nil when there is none, or none that can be read: one damaged record must
+-- not stop the others. The doctor tells which it is.
+function settle.visit(call, id, now)
+  local fine, x = pcall(execution.load, call, id)
+  if not fine or not x then
+    return nil
+  end
+  local settled, stays = pcall(settle.run, x, now or x.now)
+  if not settled then
+    return nil
+  end
+  x.is_gone = not stays
+  return x
+end
+
 -- Handles up to limit due entries, the earliest first. Returns how many records had a timer fire.
 function settle.tick(call, limit)
   local ids = redis.call('ZRANGE', keys.due(call.base), '-inf', reply.int(call.now), 'BYSCORE',
     'LIMIT', 0, limit)
   local handled = 0
   for _, id in ipairs(ids) do
-    local x = execution.load(call, id)
+    local x = settle.visit(call, id, call.now)
     if not x then
       index.due(call, id, nil, nil)
-    elseif not settle.run(x, call.now) then
+    elseif x.is_gone then
       execution.remove(call, x)
       handled = handled + 1
-    else
-      handled = handled + (x.fired and 1 or 0)
+    elseif x.fired then
       execution.save(call, x)
+      handled = handled + 1
+    else
+      -- The entry was too early: it goes where the earliest timer is.
+      execution.save(call, x)
+      index.due(call, id, 0, settle.earliest(x))
     end
   end
   return handled, index.flush(call)

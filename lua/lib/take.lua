@@ -11,7 +11,7 @@ take.ARGS = {
   'count_max', check.number(1, limits.CLAIM_COUNT_MAX),
   'lanes', check.names(0, limits.CLAIM_LANES_MAX),
   'grant', { what = 'empty or a pack of a grant id and an execution id', read = function(text)
-    local parts = pack.split(text)
+    local parts = #text <= 80 and pack.split(text, 2) or nil
     if not parts or #parts == 0 then
       return parts
     end
@@ -138,8 +138,8 @@ end
 local function sources(call, c)
   local found, seen = {}, {}
   local function add(lane_path, route)
-    found[#found + 1] = { key = keys.ready(call.base, lane_path, route), heads = {}, at = 1,
-      consumed = 0, more = true }
+    found[#found + 1] = { key = keys.ready(call.base, lane_path, route), lane_path = lane_path,
+      route = route, heads = {}, at = 1, consumed = 0, more = true }
   end
   for _, lane in ipairs(c.lanes) do
     local lane_path = c.namespace .. ':' .. lane
@@ -195,13 +195,19 @@ local function start(call, c, x)
   return row(x)
 end
 
+-- Tells whether a source is the ready index of a record.
+local function holds(source, x)
+  return source.route == x.route and source.lane_path == x.lane_path
+end
+
 -- Saves an entry of a ready index that turned out not ready as it is.
 local function pass_over(call, source, id, x)
-  if not x then
+  if not x or x.was_state ~= 'r' or not holds(source, x) then
     index.remove(call, source.key, id)
-  elseif x.is_gone then
+  end
+  if x and x.is_gone then
     execution.remove(call, x)
-  else
+  elseif x then
     execution.save(call, x)
   end
 end
@@ -220,11 +226,8 @@ local function take_ready(call, c)
       return rows, true
     end
     source.at, source.consumed = source.at + 2, source.consumed + 1
-    local x = execution.load(call, id)
-    if x then
-      x.is_gone = not settle.run(x, x.now)
-    end
-    if x and not x.is_gone and x.state == 'r' then
+    local x = settle.visit(call, id)
+    if x and not x.is_gone and x.state == 'r' and holds(source, x) then
       local size
       rows[#rows + 1], size = start(call, c, x)
       bytes = bytes + size

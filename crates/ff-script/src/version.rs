@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 1;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "ce5126fd5b27fe9a5cb6b252611ec52650fcec06ef4b060b008a1fe229881870";
+pub const CONTENT_HASH: &str = "4f437d8981be8693e277740f18c7aad5f5a2382dbd2962284a4ebb863d783e59";

@@ -75,8 +75,8 @@ pub struct RetryPolicy {
     pub retries_max: u32,
     /// The wait before a retry.
     pub backoff: Backoff,
-    /// Up to this share of the wait is taken off, by bits of the attempt id, so that executions
-    /// that failed together do not return together. 0 to 100.
+    /// Up to this share of the wait is taken off, by bits of the execution's id and the number of
+    /// the retry, so that executions that failed together do not return together. 0 to 100.
     pub jitter_pct: u32,
     /// Categories that are tried again; empty means all.
     pub retryable_categories: BTreeSet<String>,

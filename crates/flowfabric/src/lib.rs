@@ -31,9 +31,11 @@ pub const SCHEMES: &[&str] = &[
     #[cfg(feature = "valkey")]
     "valkey://",
     #[cfg(feature = "valkey")]
-    "valkeys://",
-    #[cfg(feature = "valkey")]
     "valkey-cluster://",
+    #[cfg(feature = "tls")]
+    "valkeys://",
+    #[cfg(feature = "tls")]
+    "valkeys-cluster://",
 ];
 
 /// Connects to the backend that a URL names, and makes its store ready.
@@ -42,8 +44,10 @@ pub const SCHEMES: &[&str] = &[
 /// | --- | --- |
 /// | `memory:` | a new store in this process; it ends with it |
 /// | `valkey://[user:password@]host:port` | one Valkey server |
-/// | `valkeys://...` | the same over TLS |
-/// | `valkey-cluster://host:port` | a Valkey cluster, by any of its nodes |
+/// | `valkey-cluster://host:port[,host:port...]` | a Valkey cluster, by any of its nodes |
+/// | `valkeys://...`, `valkeys-cluster://...` | the same over TLS, with feature `tls` |
+///
+/// A Valkey URL may end in `?connections=`, `timeout_ms=`, `connect_timeout_ms=`, `partitions=`.
 ///
 /// A URL that nobody knows, a server that is too old or a wrong password is
 /// `Validation(Connection)`; a server that does not answer is `Transport`.

@@ -4,6 +4,7 @@ use crate::error::SdkError;
 use crate::task::ClaimedTask;
 use ff_core::contracts::suspend::ConditionMatcher;
 use ff_core::error::EngineError;
+use ff_core::name::WaitpointKey;
 use ff_core::state::TimeoutBehavior;
 use ff_core::time::TimestampMs;
 use std::any::Any;
@@ -82,11 +83,23 @@ impl TaskEnd {
         Self::Complete(Some(bytes.into()))
     }
 
-    /// Suspends until one signal of this name comes, however long that takes.
-    pub fn wait_for_signal(reason_code: &str, signal_name: &str) -> Self {
+    /// Suspends until one signal of this name comes to a waitpoint, however long that takes.
+    ///
+    /// Open the waitpoint first, with
+    /// [`create_pending_waitpoint`](ClaimedTask::create_pending_waitpoint), and hand its token to
+    /// whoever may signal: a suspension that opens one itself tells its token to nobody.
+    pub fn wait_for_signal(
+        reason_code: &str,
+        waitpoint_key: WaitpointKey,
+        signal_name: &str,
+    ) -> Self {
+        let matcher = ConditionMatcher {
+            signal_name: signal_name.to_owned(),
+            waitpoint_key: Some(waitpoint_key),
+        };
         Self::Suspend {
             reason_code: reason_code.to_owned(),
-            matchers: vec![ConditionMatcher::named(signal_name)],
+            matchers: vec![matcher],
             timeout_ms: None,
             timeout_behavior: TimeoutBehavior::Fail,
         }

@@ -16,6 +16,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+fn key(text: &str) -> ff_core::WaitpointKey {
+    ff_core::WaitpointKey::new(text).expect("a legal key")
+}
+
 /// A worker loop under way.
 struct Loop {
     fake: Arc<Fake>,
@@ -232,7 +236,7 @@ async fn the_other_ends_are_returned_as_well() {
             b"d" => TaskEnd::Delay(crate::fake::START.plus_ms(9_000)),
             b"r" => TaskEnd::Release("elsewhere".to_owned()),
             b"w" => TaskEnd::WaitChildren,
-            _ => TaskEnd::wait_for_signal("needs_approval", "approve"),
+            _ => TaskEnd::wait_for_signal("needs_approval", key("approval"), "approve"),
         })
     })
     .await;
@@ -259,7 +263,7 @@ async fn a_suspension_that_is_met_already_runs_the_handler_again() {
             let mut runs = seen.lock().expect("no panic holds this");
             runs.push((task.lease_id(), task.resume_signals().len()));
             Ok(match runs.len() {
-                1 => TaskEnd::wait_for_signal("needs_approval", "approve"),
+                1 => TaskEnd::wait_for_signal("needs_approval", key("approval"), "approve"),
                 _ => TaskEnd::done(),
             })
         }

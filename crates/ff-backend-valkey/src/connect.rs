@@ -17,9 +17,9 @@ use std::time::Duration;
 const RECONNECT_WAIT_MS: (u32, u32) = (20, 2_000);
 /// How often a connection is looked at for a server that has stopped answering.
 const RESPONSIVENESS_EVERY: Duration = Duration::from_millis(250);
-/// How often a command is sent when the connection breaks under it. Every function may run
-/// twice, so sending again is safe.
-const ATTEMPTS_MAX: u32 = 3;
+/// How often the client library sends a command. Once: when it sends again by itself and the store
+/// is full by then, the error would say that nothing happened, while the first send did.
+const ATTEMPTS_MAX: u32 = 1;
 /// Messages that the client library keeps for a slow reader before it drops the oldest.
 const MESSAGES_KEPT: usize = 8_192;
 /// The compatibility version below which functions, or flags that ours use, are missing.

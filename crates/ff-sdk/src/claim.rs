@@ -29,6 +29,31 @@ pub(crate) enum ClaimCall {
     Resume(ClaimResumedExecution),
 }
 
+/// An answer on its way to who asked. When nobody opens it, what was taken is given back.
+struct Parcel {
+    core: Arc<Core>,
+    taken: Option<EngineResult<Taken>>,
+}
+
+impl Parcel {
+    fn open(mut self) -> Option<EngineResult<Taken>> {
+        self.taken.take()
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        let Some(Ok(taken)) = self.taken.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let core = self.core.clone();
+        runtime.spawn(async move {
+            // In the slot's turn, so that a drain waits for it.
+            let _slot = core.waiting_slot.lock().await;
+            core.release_untouched(taken.executions).await;
+        });
+    }
+}
+
 /// What a claim took, and when it was first sent: its leases last from then at least.
 #[derive(Debug)]
 pub(crate) struct Taken {
@@ -178,13 +203,19 @@ impl Core {
                 core.note_claimed(look, claimed);
             }
             let taken = answer.map(|claimed| Taken { executions: claimed.executions, sent_at });
-            if let Err(Ok(undelivered)) = deliver.send(taken) {
-                core.release_untouched(undelivered.executions).await;
+            let parcel = Parcel { core: core.clone(), taken: Some(taken) };
+            if let Err(undelivered) = deliver.send(parcel)
+                && let Some(Ok(taken)) = undelivered.open()
+            {
+                core.release_untouched(taken.executions).await;
             }
         };
         tokio::spawn(claiming.in_current_span());
-        let taken = delivered.await.map_err(|_| SdkError::Stopped { op: "claim_execution" })?;
-        Ok(taken?)
+        let stopped = SdkError::Stopped { op: "claim_execution" };
+        match delivered.await.ok().and_then(Parcel::open) {
+            Some(taken) => Ok(taken?),
+            None => Err(stopped),
+        }
     }
 
     /// Sends a claim until it is answered, or until its own leases would have run out.

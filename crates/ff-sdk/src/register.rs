@@ -1,13 +1,15 @@
 //! The worker registry: says that this instance lives, for as long as it does.
 
 use crate::config::WorkerConfig;
-use crate::resend::send;
+use crate::resend::no_answer;
 use ff_core::contracts::EngineBackend;
 use ff_core::contracts::claim::RegisterWorker;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// How long the goodbye of a worker may take; its registration lapses by itself.
+const GOODBYE_MS_MAX: u64 = 1_000;
 /// A worker instance is forgotten after this long a silence; it speaks three times as often.
 pub(crate) const WORKER_TTL_MS: u64 = 30_000;
 
@@ -87,11 +89,12 @@ async fn heartbeat(
         }
     }
     let worker = request.worker;
-    let deregister = || {
-        let (namespace, instance) = (worker.namespace.clone(), worker.worker_instance_id.clone());
-        backend.deregister_worker(namespace, instance)
+    let give_up_at = clock.now().plus_ms(GOODBYE_MS_MAX);
+    let answer = tokio::select! {
+        answer = backend.deregister_worker(worker.namespace, worker.worker_instance_id) => answer,
+        () = clock.sleep_until(give_up_at) => Err(no_answer("deregister_worker", give_up_at)),
     };
-    if let Err(error) = send(&*clock, deregister).await {
+    if let Err(error) = answer {
         tracing::warn!(%error, "the worker was not deregistered; it is forgotten in a while");
     }
 }

@@ -50,22 +50,32 @@ pub(crate) fn no_answer(op: &'static str, waited_until: TimestampMs) -> EngineEr
     }
 }
 
-/// Sends up to [`SENDS_MAX`] times while answers fail to come.
+/// Tells whether the store could not take the operation for now.
+pub(crate) fn is_unavailable(error: &EngineError) -> bool {
+    matches!(error, EngineError::Unavailable { .. })
+}
+
+/// Sends up to [`SENDS_MAX`] times while answers fail to come or the store cannot answer. Once one
+/// send was in doubt, only an answer of the rules says what happened: a store that is full or
+/// loading by then says nothing about the send before.
 pub(crate) async fn send<T, F>(clock: &dyn Clock, call: impl Fn() -> F) -> EngineResult<T>
 where
     F: Future<Output = EngineResult<T>>,
 {
     let mut backoff = Backoff::new();
-    let mut sends = 1;
-    loop {
+    let mut doubt = None;
+    for _ in 1..SENDS_MAX {
         match call().await {
-            Err(error) if is_in_doubt(&error) && sends < SENDS_MAX => {
-                tracing::debug!(%error, sends, "sending the identical request again");
-                sends += 1;
-                backoff.wait(clock, None).await;
-            }
+            Err(error) if is_in_doubt(&error) => doubt = Some(error),
+            Err(error) if is_unavailable(&error) => {}
             answer => return answer,
         }
+        tracing::debug!("sending the identical request again");
+        backoff.wait(clock, None).await;
+    }
+    match (call().await, doubt) {
+        (Err(error), Some(doubt)) if is_unavailable(&error) => Err(doubt),
+        (answer, _) => answer,
     }
 }
 

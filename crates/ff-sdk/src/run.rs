@@ -64,6 +64,10 @@ impl FlowFabricWorker {
     /// a cancel was requested. Its future is dropped when the lease is lost. The end of a task
     /// travels with the claim of the next in one call.
     ///
+    /// A handler must not block its thread: renewals run on the same runtime, and one that never
+    /// yields can neither be dropped in a drain nor lets the runtime end. Give blocking work to
+    /// `tokio::task::spawn_blocking`.
+    ///
     /// On shutdown it claims no more, waits for the drain grace, drops the handlers that still
     /// run, and releases their tasks: those go on elsewhere at once and nothing is counted. Errors
     /// of the store are logged, and claims are tried again until shutdown.

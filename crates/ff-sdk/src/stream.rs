@@ -1,7 +1,7 @@
 //! Stream: output frames of an attempt, appended in order and read by anybody.
 
 use crate::error::SdkError;
-use crate::resend::{is_in_doubt, send};
+use crate::resend::{is_in_doubt, may_resend, send};
 use crate::task::ClaimedTask;
 use bytes::Bytes;
 use ff_core::contracts::StreamBackend;
@@ -53,7 +53,7 @@ impl ClaimedTask {
             }
             // A refusal settles it as well: that append did not happen.
             if let Err(error) = settled
-                && (is_in_doubt(&error) || error.is_lease_lost())
+                && (may_resend(&error) || error.is_lease_lost())
             {
                 return Err(error.into());
             }
@@ -67,12 +67,14 @@ impl ClaimedTask {
         state: &mut FrameState,
         request: AppendFrame,
     ) -> EngineResult<AppendFrameOutcome> {
+        let again = state.in_doubt.is_some();
         // Kept before the first send, so that a caller who drops the future leaves it in doubt.
         let request = &*state.in_doubt.insert(request);
         let count = request.frames.len() as u64;
         let append = || self.backend().append_frame(request.clone());
         let answer = send(&**self.clock(), append).await;
-        if !answer.as_ref().is_err_and(is_in_doubt) {
+        let unsure = if again { may_resend } else { is_in_doubt };
+        if !answer.as_ref().is_err_and(unsure) {
             state.in_doubt = None;
         }
         if answer.is_ok() {

@@ -2,7 +2,7 @@
 
 use super::FlowFabricClient;
 use crate::error::SdkError;
-use crate::resend::{Backoff, SENDS_MAX, is_in_doubt};
+use crate::resend::{Backoff, SENDS_MAX, is_in_doubt, is_unavailable};
 use bytes::Bytes;
 use ff_core::contracts::submit::{
     Durability, ExecutionSubmitted, Idempotency, SubmitExecution, SubmitExecutions,
@@ -188,23 +188,36 @@ impl FlowFabricClient {
         outcomes.resize_with(items.len(), || None);
         let mut open: Vec<usize> = (0..items.len()).collect();
         let mut backoff = Backoff::new();
+        let mut doubts: Vec<Option<EngineError>> = Vec::new();
+        doubts.resize_with(items.len(), || None);
         for sends in 1..=SENDS_MAX {
             let batch: Vec<SubmitExecution> = open.iter().map(|i| items[*i].clone()).collect();
             let answers = self.submit_batch(batch).await;
             for (index, answer) in open.iter().zip(answers) {
+                // A store that is full by now says nothing about a send whose answer was lost.
+                let doubted = outcomes[*index].take().and_then(Result::err).filter(is_in_doubt);
+                doubts[*index] = doubted.or(doubts[*index].take());
                 outcomes[*index] = Some(answer);
             }
             open.retain(|index| {
                 let answer = outcomes[*index].as_ref();
-                answer.is_none_or(|answer| answer.as_ref().is_err_and(is_in_doubt))
+                answer.is_none_or(|answer| {
+                    answer.as_ref().is_err_and(|error| is_in_doubt(error) || is_unavailable(error))
+                })
             });
             if open.is_empty() || sends == SENDS_MAX {
                 break;
             }
             backoff.wait(&*clock, None).await;
         }
-        let outcomes = outcomes.into_iter();
-        outcomes.map(|outcome| outcome.unwrap_or_else(|| Err(no_outcome()))).collect()
+        let known = |(outcome, doubt): (Option<EngineResult<_>>, Option<EngineError>)| match (
+            outcome.unwrap_or_else(|| Err(no_outcome())),
+            doubt,
+        ) {
+            (Err(error), Some(doubt)) if is_unavailable(&error) => Err(doubt),
+            (outcome, _) => outcome,
+        };
+        outcomes.into_iter().zip(doubts).map(known).collect()
     }
 
     /// Makes one call; an error of the whole call is the outcome of each item.

@@ -101,7 +101,9 @@ async fn renew(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
         let (batches, wake_at) = shared.plan(now);
         calls.extend(batches.into_iter().map(|batch| shared.call(batch)));
         tokio::select! {
+            biased;
             _ = &mut stopped => return,
+            // Before the clock: after a stall, what was confirmed must count before it is judged.
             Some((batch, answer)) = calls.next() => shared.note(&batch, answer),
             () = shared.wake.notified() => {}
             () = sleep(&*shared.clock, wake_at) => {}

@@ -121,6 +121,21 @@ async fn of_a_batch_only_the_items_in_doubt_are_sent_again() {
 }
 
 #[tokio::test]
+async fn a_lost_submission_stays_in_doubt_when_the_store_is_full_by_then() {
+    let fake = Fake::new();
+    let client = client(&fake);
+    fake.script("submit_executions", Step::Lost);
+    for _ in 0..4 {
+        let reason = "no memory".to_owned();
+        let full = EngineError::Unavailable { op: "submit_executions", reason };
+        fake.script("submit_executions", Step::Refuse(full));
+    }
+    let outcome = fake.finish(60_000, async move { client.submit(request()).await }).await;
+    let error = outcome.expect_err("nobody knows");
+    assert!(matches!(error.engine_error(), Some(EngineError::Transport { .. })), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_store_that_stays_away_is_told_after_some_tries() {
     let fake = Fake::new();
     let client = client(&fake);

@@ -122,6 +122,26 @@ async fn an_append_that_was_given_up_is_settled_as_well() {
 }
 
 #[tokio::test]
+async fn a_lost_append_stays_in_doubt_when_the_store_is_full_by_then() {
+    let fake = Fake::new();
+    let (_worker, task) = fake.task().await;
+    fake.script("append_frame", Step::Lost);
+    for _ in 0..4 {
+        let reason = "no memory".to_owned();
+        let full = EngineError::Unavailable { op: "append_frame", reason };
+        fake.script("append_frame", Step::Refuse(full));
+    }
+    let (first, task) = fake
+        .finish(60_000, async move { (task.append_frame("log", b"one", None).await, task) })
+        .await;
+    let error = first.expect_err("nobody knows");
+    assert!(matches!(error.engine_error(), Some(EngineError::Transport { .. })), "{error:?}");
+    let second =
+        fake.finish(60_000, async move { task.append_frame("log", b"two", None).await }).await;
+    assert_eq!(second.expect("both are appended").frame_count, 2);
+}
+
+#[tokio::test]
 async fn a_refused_append_takes_no_number() {
     let fake = Fake::new();
     let (_worker, task) = fake.task().await;

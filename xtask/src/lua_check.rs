@@ -1,5 +1,5 @@
-//! `cargo xtask lua-check`: the Lua files pass luacheck, as `.luacheckrc` says, are formatted by one
-//! hand, and have the version and the content hash that the wire crate names.
+//! `cargo xtask lua-check`: the Lua files pass luacheck, as `.luacheckrc` says, are formatted by
+//! one hand, and have the version and the content hash that the wire crate names.
 
 use std::fs;
 use std::path::PathBuf;

@@ -164,12 +164,17 @@ pub(crate) async fn check_server(node: &Node, config: &Config) -> EngineResult<S
     let failed = |error| connect_error(&config.endpoint, error);
     let server: String = client.info(Some(InfoKind::Server)).await.map_err(failed)?;
     let cluster: String = client.info(Some(InfoKind::Cluster)).await.map_err(failed)?;
+    judge_server(&server, &cluster, config)
+}
+
+/// Judges what a server says of itself.
+fn judge_server(server: &str, cluster: &str, config: &Config) -> EngineResult<String> {
     let field = |text: &str, name: &str| -> Option<String> {
         let value = text.lines().find_map(|line| line.strip_prefix(name))?;
         Some(value.strip_prefix(':')?.trim_end().to_owned())
     };
-    let compatible = field(&server, "redis_version").unwrap_or_default();
-    let shown = match field(&server, "valkey_version") {
+    let compatible = field(server, "redis_version").unwrap_or_default();
+    let shown = match field(server, "valkey_version") {
         Some(version) => format!("valkey {version}"),
         None => format!("redis {compatible}"),
     };
@@ -183,7 +188,7 @@ pub(crate) async fn check_server(node: &Node, config: &Config) -> EngineResult<S
             config.endpoint
         )));
     }
-    let clustered = field(&cluster, "cluster_enabled").as_deref() == Some("1");
+    let clustered = field(cluster, "cluster_enabled").as_deref() == Some("1");
     if clustered && !config.endpoint.cluster {
         return Err(connection(format!(
             "{} is a node of a cluster: use valkey-cluster:// in its address",
@@ -191,4 +196,34 @@ pub(crate) async fn check_server(node: &Node, config: &Config) -> EngineResult<S
         )));
     }
     Ok(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALONE: &str = "cluster_enabled:0\r\n";
+
+    fn judged(server: &str, cluster: &str) -> Result<String, String> {
+        let config = Config::parse("valkey://localhost").expect("a legal address");
+        judge_server(server, cluster, &config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused_with_its_version() {
+        for old in ["6.2.14", "7.0.15", "7.1.9", "", "x.y"] {
+            let refused = judged(&format!("redis_version:{old}\r\n"), ALONE);
+            let refused = refused.expect_err("it is too old");
+            assert!(refused.contains("too old") && refused.contains(old), "{refused}");
+        }
+        for new in ["7.2.4", "8.0.0", "10.0.1"] {
+            assert!(judged(&format!("redis_version:{new}\r\n"), ALONE).is_ok(), "{new}");
+        }
+    }
+
+    #[test]
+    fn valkey_is_shown_by_its_own_version() {
+        let server = "redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n";
+        assert_eq!(judged(server, ALONE).as_deref(), Ok("valkey 8.0.1"));
+    }
 }

@@ -120,7 +120,7 @@ function index.flush(call)
     redis.call('SPUBLISH', channel, 'ready')
   end
   if next_due and next_due == noted.earliest then
-    redis.call('SPUBLISH', channel, 'due')
+    redis.call('SPUBLISH', channel, ('due:%.0f'):format(next_due))
   end
   for _, text in ipairs(noted.publish) do
     redis.call('SPUBLISH', channel, text)

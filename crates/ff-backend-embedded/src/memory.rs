@@ -181,7 +181,7 @@ impl MemoryPartition {
         let (lane, id, owner) = (Self::lane_of(execution), execution.id(), execution.owner());
         if let Some(at) = execution.due() {
             if self.due.first().is_none_or(|(head, _)| at < *head) {
-                self.notices.push(Notice::Due(self.partition));
+                self.notices.push(Notice::Due { partition: self.partition, at });
             }
             self.due.insert((at, id));
         }

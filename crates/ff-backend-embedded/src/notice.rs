@@ -18,7 +18,7 @@ struct Subscription {
 impl Subscription {
     fn concerns(&self, notice: Notice) -> bool {
         match notice {
-            Notice::Ready(partition) | Notice::Due(partition) => {
+            Notice::Ready(partition) | Notice::Due { partition, .. } => {
                 self.partitions.contains(&partition)
             }
             Notice::Done(id) | Notice::Frame(id) | Notice::Cancel(id) => {

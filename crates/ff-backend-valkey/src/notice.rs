@@ -14,7 +14,7 @@ use ff_core::error::EngineResult;
 use ff_core::ids::ExecutionId;
 use ff_core::keys::notice_channel;
 use ff_core::partition::Partition;
-use ff_core::time::Clock;
+use ff_core::time::{Clock, TimestampMs};
 use ff_script::functions::WATCH_EXECUTION;
 use fred::clients::SubscriberClient;
 use fred::interfaces::{ClientLike, ClusterInterface, EventInterface, PubsubInterface};
@@ -237,15 +237,15 @@ impl Receivers {
     }
 }
 
-/// Reads a notice: `ready`, `due`, `done:<uuid>`, `frame:<uuid>` or `cancel:<uuid>`.
+/// Reads a notice: `ready`, `due:<ms>`, `done:<uuid>`, `frame:<uuid>` or `cancel:<uuid>`.
 fn parse(channel: &str, payload: &str) -> Option<(Partition, Notice)> {
     let base = channel.strip_prefix(ff_core::keys::PREFIX)?;
     let partition: Partition = base.strip_suffix(":notices")?.parse().ok()?;
-    let (word, id) = payload.split_once(SEPARATOR).unwrap_or((payload, ""));
-    let id = || -> Option<ExecutionId> { format!("{partition}:{id}").parse().ok() };
+    let (word, rest) = payload.split_once(SEPARATOR).unwrap_or((payload, ""));
+    let id = || -> Option<ExecutionId> { format!("{partition}:{rest}").parse().ok() };
     let notice = match word {
         "ready" => Notice::Ready(partition),
-        "due" => Notice::Due(partition),
+        "due" => Notice::Due { partition, at: TimestampMs::from_millis(rest.parse().ok()?) },
         "done" => Notice::Done(id()?),
         "frame" => Notice::Frame(id()?),
         "cancel" => Notice::Cancel(id()?),

@@ -17,11 +17,12 @@ fn notices_are_read_as_they_are_published() {
     let channel = "ff:{fp:3}:notices";
     let read = |payload: &str| parse(channel, payload).map(|(_, notice)| notice);
     assert_eq!(read("ready"), Some(Notice::Ready(partition(3))));
-    assert_eq!(read("due"), Some(Notice::Due(partition(3))));
+    let due = Notice::Due { partition: partition(3), at: TimestampMs::from_millis(1_234) };
+    assert_eq!(read("due:1234"), Some(due));
     assert_eq!(read(&format!("done:{uuid}")), Some(Notice::Done(id)));
     assert_eq!(read(&format!("frame:{uuid}")), Some(Notice::Frame(id)));
     assert_eq!(read(&format!("cancel:{uuid}")), Some(Notice::Cancel(id)));
-    for bad in ["", "what", "done", "done:x", "frame:"] {
+    for bad in ["", "what", "due", "due:", "due:x", "due:-1", "done", "done:x", "frame:"] {
         assert_eq!(read(bad), None, "{bad:?}");
     }
     assert_eq!(parse("ff:{b:3}:notices", "ready"), None);
@@ -35,8 +36,8 @@ async fn a_slow_receiver_is_told_that_it_lags() {
         receiver.queue.push(Notice::Ready(partition(0)));
     }
     assert_eq!(receiver.receive().await, Notice::Lagged);
-    receiver.queue.push(Notice::Due(partition(0)));
-    assert_eq!(receiver.receive().await, Notice::Due(partition(0)));
+    receiver.queue.push(Notice::Cancel(ExecutionId::generate(partition(0))));
+    assert!(matches!(receiver.receive().await, Notice::Cancel(_)));
 }
 
 #[tokio::test]

@@ -46,7 +46,8 @@ pub async fn an_earlier_timer_is_noticed(world: &World) {
     world.submit_with(|policy| policy.start = Some(When::After(50_000))).await;
     let mut receiver = subscribed(world).await;
     world.submit_with(|policy| policy.start = Some(When::After(10_000))).await;
-    arrives(&mut *receiver, Notice::Due(world.partition())).await;
+    let at = world.now().plus_ms(10_000);
+    arrives(&mut *receiver, Notice::Due { partition: world.partition(), at }).await;
 }
 
 pub async fn a_requested_cancel_is_noticed(world: &World) {

@@ -98,7 +98,7 @@ async fn listen(shared: Arc<Shared>, attempted: oneshot::Sender<()>) {
                 if let Some(attempted) = attempted.take() {
                     let _ = attempted.send(());
                 } else {
-                    shared.notice(None);
+                    shared.lagged();
                 }
                 return forward(&shared, notices).await;
             }
@@ -118,8 +118,8 @@ async fn listen(shared: Arc<Shared>, attempted: oneshot::Sender<()>) {
 async fn forward(shared: &Shared, mut notices: Box<dyn NoticeReceiver>) {
     loop {
         match notices.receive().await {
-            Notice::Due(partition) => shared.notice(Some(partition)),
-            Notice::Lagged => shared.notice(None),
+            Notice::Due { partition, at } => shared.saw_next_due(partition, Some(at)),
+            Notice::Lagged => shared.lagged(),
             Notice::Ready(_) | Notice::Done(_) | Notice::Frame(_) | Notice::Cancel(_) => {}
         }
     }

@@ -103,8 +103,8 @@ impl Shared {
         }
     }
 
-    fn notice(&self, partition: Option<Partition>) {
-        self.lock().schedule.notice(partition);
+    fn lagged(&self) {
+        self.lock().schedule.lagged();
         self.wake.notify_one();
     }
 }

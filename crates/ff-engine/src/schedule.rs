@@ -33,8 +33,8 @@ struct Entry {
     looked_at: Option<TimestampMs>,
     /// When the last tick began.
     ticked_at: Option<TimestampMs>,
-    /// An earlier timer may have appeared since the last tick began.
-    noticed: bool,
+    /// Notices may have been lost since the last tick began.
+    lagged: bool,
     /// The last tick left timers undone.
     more: bool,
     in_flight: bool,
@@ -53,8 +53,8 @@ impl Schedule {
         }
     }
 
-    /// Takes what a claim saw. It may be older than what a tick saw, so it never moves the due
-    /// time later: a tick too many is cheap, a timer that fires late is not.
+    /// Takes what a claim or a notice told. It may be older than what a tick saw, so it never moves
+    /// the due time later: a tick too many is cheap, a timer that fires late is not.
     pub(crate) fn saw(
         &mut self,
         partition: Partition,
@@ -67,16 +67,9 @@ impl Schedule {
         }
     }
 
-    /// Takes a notice that a timer moved earlier; `None` stands for every partition.
-    pub(crate) fn notice(&mut self, partition: Option<Partition>) {
-        match partition {
-            Some(partition) => {
-                if let Some(entry) = self.entry(partition) {
-                    entry.noticed = true;
-                }
-            }
-            None => self.partitions.iter_mut().for_each(|e| e.noticed = true),
-        }
+    /// Takes word that notices were lost: any partition may have an earlier timer.
+    pub(crate) fn lagged(&mut self) {
+        self.partitions.iter_mut().for_each(|entry| entry.lagged = true);
     }
 
     /// Returns when the partition is to be ticked; `None` while a tick is under way.
@@ -104,7 +97,7 @@ impl Schedule {
             .inspect(|partition| {
                 let entry = &mut self.partitions[usize::from(partition.number())];
                 entry.in_flight = true;
-                entry.noticed = false;
+                entry.lagged = false;
                 entry.more = false;
                 entry.due = None;
                 entry.ticked_at = Some(now);
@@ -160,7 +153,7 @@ impl Entry {
         }
         let spacing_ms = TICK_SPACING_MS << self.barren.min(BARREN_DOUBLINGS_MAX);
         let spaced = ticked_at.plus_ms(spacing_ms);
-        if self.noticed {
+        if self.lagged {
             return Some(spaced);
         }
         let ceiling = self.looked_at.unwrap_or(ticked_at).plus_ms(ceiling_ms);
@@ -237,11 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_is_looked_at_at_once_but_a_storm_of_them_is_spaced() {
+    fn a_notice_of_a_timer_is_looked_at_when_that_is_due() {
+        let mut schedule = after(ticked(0, false, Some(4_000)));
+        schedule.saw(P, Some(at(3_000)), at(1_500));
+        assert_eq!(schedule.wake_at(), Some(at(3_000)));
+        assert_eq!(schedule.begin(at(2_999), 8), []);
+        assert_eq!(schedule.begin(at(3_000), 8), [P]);
+    }
+
+    #[test]
+    fn lost_notices_cost_a_look_at_once_but_a_storm_of_them_is_spaced() {
         let mut schedule = after(ticked(0, false, None));
-        schedule.notice(Some(P));
+        schedule.lagged();
         assert_eq!(schedule.begin(at(2_000), 8), [P]);
-        schedule.notice(Some(P));
+        schedule.lagged();
         schedule.ticked(P, ticked(0, false, None), at(2_001));
         assert_eq!(schedule.wake_at(), Some(at(2_000 + TICK_SPACING_MS)));
     }
@@ -267,7 +269,7 @@ mod tests {
         assert_eq!(schedule.wake_at(), Some(at(RETRY_MS_MIN * 3)));
         schedule.begin(at(RETRY_MS_MIN * 3), 8);
         schedule.ticked(P, Ticked::default(), at(RETRY_MS_MIN * 3));
-        schedule.notice(None);
+        schedule.lagged();
         schedule.begin(at(10_000), 8);
         assert!(schedule.failed(P, at(10_000)));
     }

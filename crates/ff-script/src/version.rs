@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 1;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "4f437d8981be8693e277740f18c7aad5f5a2382dbd2962284a4ebb863d783e59";
+pub const CONTENT_HASH: &str = "f0c763a6919b4e14505679c7f12d38fd250ff95ea2f67c23741f176de3ea0475";

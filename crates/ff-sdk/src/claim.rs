@@ -2,7 +2,7 @@
 
 use crate::error::SdkError;
 use crate::lookout::{Look, Next};
-use crate::resend::{send, send_until};
+use crate::resend::{Backoff, is_in_doubt, may_resend, no_answer, send};
 use crate::task::ClaimedTask;
 use crate::worker::Core;
 use ff_core::contracts::claim::{
@@ -185,19 +185,34 @@ impl Core {
         }
     }
 
-    /// Claims in the waiting slot, in a tokio task of its own: when the caller is gone before the
-    /// answer, what was taken is released. The slot has one claim in flight.
+    /// Claims in the waiting slot, in a tokio task of its own. The caller waits for one lease TTL
+    /// at most; when it is gone before the answer, what was taken is released. The slot has one
+    /// claim in flight: while one is unanswered, there is no other.
     async fn claim_detached(
         self: &Arc<Self>,
         look: Option<Look>,
-        build: impl FnOnce(&Self) -> ClaimCall + Send + 'static,
+        build: impl FnOnce(&Self) -> ClaimCall,
     ) -> Result<Taken, SdkError> {
+        let until = self.clock.now().plus_ms(self.config.lease_ttl_ms());
+        tokio::select! {
+            biased;
+            taken = self.claim_in_turn(look, build) => taken,
+            () = self.clock.sleep_until(until) => Err(no_answer("claim_execution", until).into()),
+        }
+    }
+
+    async fn claim_in_turn(
+        self: &Arc<Self>,
+        look: Option<Look>,
+        build: impl FnOnce(&Self) -> ClaimCall,
+    ) -> Result<Taken, SdkError> {
+        let slot = self.waiting_slot.clone().lock_owned().await;
+        let call = build(self);
+        let sent_at = self.clock.now();
         let (deliver, delivered) = oneshot::channel();
         let core = self.clone();
         let claiming = async move {
-            let _slot = core.waiting_slot.lock().await;
-            let call = build(&core);
-            let sent_at = core.clock.now();
+            let _slot = slot;
             let answer = core.send_claim(&call, sent_at).await;
             if let (Ok(claimed), Some(look)) = (&answer, look) {
                 core.note_claimed(look, claimed);
@@ -218,18 +233,50 @@ impl Core {
         }
     }
 
-    /// Sends a claim until it is answered, or until its own leases would have run out.
+    /// Sends a claim until it is answered. A store that hangs may take work for it long after it
+    /// was sent, so a claim in doubt is asked for as long as the worker lives: forgetting it would
+    /// leave that work leased to nobody. A store that says it cannot answer is asked for one lease
+    /// TTL.
     pub(crate) async fn send_claim(
         &self,
         call: &ClaimCall,
         first_sent_at: TimestampMs,
     ) -> EngineResult<ExecutionsClaimed> {
         let until = first_sent_at.plus_ms(self.config.lease_ttl_ms());
-        let send = || match call {
+        let mut backoff = Backoff::new();
+        let mut in_doubt = false;
+        loop {
+            let error = match self.send_claim_once(call).await {
+                Err(error) if may_resend(&error) => error,
+                answer => return answer,
+            };
+            in_doubt |= is_in_doubt(&error);
+            if self.is_over() || (!in_doubt && self.clock.now() >= until) {
+                return Err(error);
+            }
+            tracing::debug!(%error, "sending the identical claim again");
+            backoff.wait(&*self.clock, None).await;
+        }
+    }
+
+    /// Sends a claim and waits for the answer for one lease TTL.
+    async fn send_claim_once(&self, call: &ClaimCall) -> EngineResult<ExecutionsClaimed> {
+        let until = self.clock.now().plus_ms(self.config.lease_ttl_ms());
+        let answer = match call {
             ClaimCall::Claim(request) => self.backend.claim_execution(request.clone()),
             ClaimCall::Resume(request) => self.backend.claim_resumed_execution(request.clone()),
         };
-        send_until(&*self.clock, "claim_execution", || until, send).await
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = self.clock.sleep_until(until) => Err(no_answer("claim_execution", until)),
+        }
+    }
+
+    /// Tells whether a claim that was first sent then is answered too late to be worked on: its
+    /// leases may have run out.
+    pub(crate) fn is_too_late(&self, sent_at: TimestampMs) -> bool {
+        self.clock.now() >= sent_at.plus_ms(self.config.lease_ttl_ms())
     }
 
     /// Remembers what a claim saw of its partition, for the next claims and the tick loop.
@@ -244,7 +291,7 @@ impl Core {
             let execution_id = claimed.handle.execution_id();
             let request = ReleaseExecution {
                 handle: claimed.handle,
-                reason: "claimed while the worker was stopping".to_owned(),
+                reason: "claimed, but nobody was there to take it".to_owned(),
             };
             let release = || self.backend.release_execution(request.clone());
             if let Err(error) = send(&*self.clock, release).await {

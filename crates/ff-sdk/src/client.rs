@@ -5,7 +5,7 @@ mod submit;
 pub use submit::SubmitRequest;
 
 use crate::error::SdkError;
-use crate::resend::send;
+use crate::resend::{send, send_until};
 use ff_core::contracts::EngineBackend;
 use ff_core::contracts::inspect::{
     ExecutionInfo, ExecutionPage, ExecutionResult, ListCursor, ListExecutions,
@@ -156,7 +156,8 @@ impl FlowFabricClient {
 
     /// Waits until an execution has ended and returns how, with its result; `None` when it is
     /// still live at the deadline, by the backend's clock. Waits on notices, so any number of
-    /// waits costs little.
+    /// waits costs little. A store that does not answer meanwhile is asked again until the
+    /// deadline, and for a few seconds at least.
     pub async fn wait_for_result(
         &self,
         execution_id: &ExecutionId,
@@ -164,13 +165,15 @@ impl FlowFabricClient {
     ) -> Result<Option<ExecutionResult>, SdkError> {
         let clock = self.backend.clock();
         let subscribe = || self.backend.subscribe(vec![execution_id.partition()]);
-        let mut notices = send(&*clock, subscribe).await?;
+        let until = deadline.max(clock.now().plus_ms(RESULT_POLL_MS));
+        let mut notices = send_until(&*clock, "subscribe", || until, subscribe).await?;
         let watch = WatchExecution { execution_id: *execution_id, ttl_ms: RESULT_WATCH_MS };
         loop {
             let mark = || self.backend.watch_execution(watch.clone());
-            send(&*clock, mark).await?;
+            let until = deadline.max(clock.now().plus_ms(RESULT_POLL_MS));
+            send_until(&*clock, "watch_execution", || until, mark).await?;
             let read = || self.backend.read_result(*execution_id);
-            let result = send(&*clock, read).await?;
+            let result = send_until(&*clock, "read_result", || until, read).await?;
             if result.terminal_outcome != TerminalOutcome::None {
                 return Ok(Some(result));
             }

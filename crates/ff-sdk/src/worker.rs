@@ -13,6 +13,7 @@ use ff_core::contracts::signal::{Signal, SignalOutcome};
 use ff_core::ids::{ExecutionId, WaitpointId};
 use ff_core::time::Clock;
 use ff_engine::{Engine, EngineGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
@@ -39,7 +40,9 @@ pub(crate) struct Core {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) registration: Registration,
     /// Held while a claim of the waiting slot is in flight.
-    pub(crate) waiting_slot: tokio::sync::Mutex<()>,
+    pub(crate) waiting_slot: Arc<tokio::sync::Mutex<()>>,
+    /// The worker was dropped: nothing is sent for its sake any more.
+    over: AtomicBool,
     /// Slots that no running task uses.
     slots: Mutex<Vec<u16>>,
 }
@@ -68,7 +71,8 @@ impl FlowFabricWorker {
             renewer: Arc::new(Renewer::start(backend.clone(), config.lease_ttl_ms())),
             permits: Arc::new(Semaphore::new(usize::from(tasks_max))),
             registration: Registration::new(backend.clone(), &config),
-            waiting_slot: tokio::sync::Mutex::default(),
+            waiting_slot: Arc::default(),
+            over: AtomicBool::new(false),
             slots: Mutex::new((1..=tasks_max).rev().collect()),
             backend,
             config,
@@ -81,7 +85,9 @@ impl FlowFabricWorker {
     /// then answers `None`. Dropping the future loses nothing: what it would have returned is
     /// given back.
     ///
-    /// A store that does not answer is asked again, with the same claim, for one lease TTL.
+    /// A store that does not answer is asked again, with the same claim, and this returns an error
+    /// after one lease TTL. The claim itself goes on to be sent until it is answered; what it takes
+    /// by then is given back.
     pub async fn claim_next(&self) -> Result<Option<ClaimedTask>, SdkError> {
         self.core.registration.begin();
         let mut permit = self.core.permit().await?;
@@ -129,10 +135,16 @@ impl FlowFabricWorker {
 impl Drop for FlowFabricWorker {
     fn drop(&mut self) {
         self.listener.abort();
+        self.core.over.store(true, Ordering::Relaxed);
     }
 }
 
 impl Core {
+    /// Tells whether the worker was dropped.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
     /// Takes a slot for a running task; there is one for each permit.
     pub(crate) fn slot(self: &Arc<Self>) -> Option<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +171,7 @@ async fn listen(core: Weak<Core>, mut notices: Box<dyn NoticeReceiver>) {
                 core.lookout.notice(None);
                 core.renewer.look_now(None);
             }
-            Notice::Due(_) | Notice::Done(_) | Notice::Frame(_) => {}
+            Notice::Due { .. } | Notice::Done(_) | Notice::Frame(_) => {}
         }
     }
 }

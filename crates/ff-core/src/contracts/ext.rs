@@ -65,7 +65,7 @@ pub async fn tail_stream(
             match first(notices.receive(), &mut timeout).await {
                 None => return backend.read_stream(request).await,
                 Some(Notice::Frame(id) | Notice::Done(id)) if id == execution_id => break,
-                Some(Notice::Lagged | Notice::Due(_)) => break,
+                Some(Notice::Lagged | Notice::Due { .. }) => break,
                 Some(_) => {}
             }
         }

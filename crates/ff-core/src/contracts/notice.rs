@@ -8,7 +8,7 @@ use crate::ids::ExecutionId;
 use crate::limits::WATCH_TTL_MS_MAX;
 use crate::partition::Partition;
 use crate::policy::between;
-use crate::time::Clock;
+use crate::time::{Clock, TimestampMs};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,7 +18,12 @@ pub enum Notice {
     /// A ready index went from empty to not empty.
     Ready(Partition),
     /// The earliest timer moved earlier.
-    Due(Partition),
+    Due {
+        /// The partition.
+        partition: Partition,
+        /// When that timer is due.
+        at: TimestampMs,
+    },
     /// A watched execution ended.
     Done(ExecutionId),
     /// A watched execution has new frames or progress.

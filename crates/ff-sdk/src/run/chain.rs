@@ -240,7 +240,7 @@ where
     }
 
     /// The end of a turn went unanswered, and its claim with it: asks again for the claim alone,
-    /// under its own id, so that what it may have taken is not left lying.
+    /// under its own id, however long it takes, so that what it may have taken is not left lying.
     async fn repeat_claim(&self, fused: &Fused) -> Option<ExecutionsClaimed> {
         let call = ClaimCall::Claim(fused.claim.clone());
         match self.core.send_claim(&call, fused.sent_at).await {
@@ -254,7 +254,7 @@ where
 
     async fn go_on(&self, task: &TaskContext, claimed: ExecutionsClaimed, fused: &Fused) -> Ending {
         self.core.note_claimed(fused.look, &claimed);
-        if *self.phase.borrow() != Phase::Running {
+        if *self.phase.borrow() != Phase::Running || self.core.is_too_late(fused.sent_at) {
             self.core.release_untouched(claimed.executions).await;
             return Ending::Over(None);
         }

@@ -32,12 +32,9 @@ async fn a_known_due_time_is_met() {
     let fake = Fake::new();
     let _engine = Engine::start(fake.clone());
     settle().await;
-    fake.state().next_due = Some(crate::fake::START.plus_ms(1_234));
-    fake.notice(Notice::Due(P0));
-    fake.advance(50).await;
-    fake.state().next_due = None;
-    fake.advance(1_950).await;
-    assert_eq!(fake.times("tick"), [0, 10, 1_234]);
+    fake.notice(Notice::Due { partition: P0, at: crate::fake::START.plus_ms(1_234) });
+    fake.advance(2_000).await;
+    assert_eq!(fake.times("tick"), [0, 1_234]);
 }
 
 #[tokio::test]
@@ -91,7 +88,7 @@ async fn without_notices_it_ticks_by_the_clock_and_subscribes_again() {
     fake.up("subscribe");
     fake.advance(10_000).await;
     let before = fake.count("tick");
-    fake.notice(Notice::Due(P0));
+    fake.notice(Notice::Due { partition: P0, at: crate::fake::START });
     settle().await;
     assert_eq!(fake.count("tick"), before + 1);
 }

@@ -106,20 +106,59 @@ async fn a_lost_reply_is_asked_for_again_with_the_same_claim() {
 }
 
 #[tokio::test]
-async fn a_claim_is_abandoned_with_its_lease_and_the_next_has_a_newer_id() {
+async fn a_claim_in_doubt_is_asked_for_until_it_is_answered_and_no_other_is_sent() {
     let fake = Fake::new();
     let worker = Arc::new(fake.worker().await);
-    fake.down("claim_execution");
     let claim = || {
         let worker = worker.clone();
         async move { worker.claim_next().await }
     };
-    let error = fake.finish(30_000, claim()).await.expect_err("down");
-    assert!(matches!(error, SdkError::Engine(_)), "{error}");
-    let abandoned = claims(&fake)[0].claim_id;
+    let execution_id = fake.put(0, b"");
+    fake.down("claim_execution");
+    for _ in 0..2 {
+        let error = fake.finish(30_000, claim()).await.expect_err("down");
+        assert!(matches!(error, SdkError::Engine(_)), "{error}");
+    }
+    let in_doubt = claims(&fake)[0].claim_id;
     fake.up("claim_execution");
-    assert!(fake.finish(1_000, claim()).await.expect("it answers").is_none());
-    assert!(claims(&fake).last().is_some_and(|claim| claim.claim_id > abandoned));
+    fake.advance(1_000).await;
+    assert!(claims(&fake).iter().all(|claim| claim.claim_id == in_doubt));
+    let released: Vec<ReleaseExecution> = fake.sent("release_execution");
+    assert_eq!(released.len(), 1);
+    assert_eq!(released[0].handle.execution_id(), execution_id);
+    fake.offer(0, b"");
+    let task = fake.finish(1_000, claim()).await.expect("answers").expect("work was offered");
+    assert!(claims(&fake).last().is_some_and(|claim| claim.claim_id > in_doubt));
+    task.complete(None).await.expect("it lands");
+}
+
+#[tokio::test]
+async fn a_claim_that_hangs_is_sent_again_after_a_lease() {
+    let fake = Fake::new();
+    let worker = fake.worker().await;
+    fake.put(0, b"");
+    fake.script("claim_execution", Step::Hang);
+    let (claimed, _worker) =
+        fake.finish(30_000, async move { (worker.claim_next().await, worker) }).await;
+    claimed.expect_err("no answer for a lease");
+    fake.advance(1_000).await;
+    assert_eq!(claims(&fake).len(), 2);
+    assert_eq!(fake.count("release_execution"), 1);
+}
+
+#[tokio::test]
+async fn a_dropped_worker_asks_for_nothing_more() {
+    let fake = Fake::new();
+    let worker = fake.worker().await;
+    fake.down("claim_execution");
+    let (claimed, worker) =
+        fake.finish(30_000, async move { (worker.claim_next().await, worker) }).await;
+    claimed.expect_err("down");
+    drop(worker);
+    fake.advance(2_000).await;
+    let sent = claims(&fake).len();
+    fake.advance(60_000).await;
+    assert_eq!(claims(&fake).len(), sent);
 }
 
 #[tokio::test]

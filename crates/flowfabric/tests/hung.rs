@@ -72,7 +72,7 @@ async fn a_server_that_hangs_leaves_nothing_leased_to_nobody() {
         worker.await.expect("no panic");
     }
 
-    let begun = begun.lock().expect("no panic");
+    let begun = begun.lock().expect("no panic").clone();
     for id in ids {
         let turns = client.backend().list_turns(id).await.expect("turns");
         let completed = turns.iter().filter(|turn| turn.operation == TurnOperation::Complete);

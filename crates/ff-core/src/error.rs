@@ -44,7 +44,7 @@ pub enum EngineError {
     Bug(#[from] BugKind),
     /// The store could not be reached, or the answer never came. The operation may have happened:
     /// repeat the identical request.
-    #[error("{backend} did not answer: {source}; repeat the identical request")]
+    #[error("{backend} did not answer: {source}")]
     Transport {
         /// Which backend.
         backend: &'static str,

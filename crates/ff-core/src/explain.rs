@@ -78,9 +78,14 @@ fn waiting(info: &ExecutionInfo, workers: &[RegisteredWorker], ahead: u64) -> St
         } else {
             format!("none offers {}", missing.join(", "))
         };
-        return format!("{since}; of {} live workers there {lack}.", serving.len());
+        return format!("{since}; of {} there {lack}.", live_workers(serving.len()));
     }
-    format!("{since} with {ahead} ahead of it; {able} live workers can take it.")
+    format!("{since} with {ahead} ahead of it; {} can take it.", live_workers(able))
+}
+
+fn live_workers(count: usize) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} live worker{ending}")
 }
 
 fn delayed(info: &ExecutionInfo, now: TimestampMs) -> (String, NextMover, Option<TimestampMs>) {

@@ -54,7 +54,7 @@ macro_rules! uuid_ids {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.as_hyphenated().fmt(f)
+                fmt::Display::fmt(self, f)
             }
         }
 
@@ -130,7 +130,7 @@ impl fmt::Display for ClaimId {
 
 impl fmt::Debug for ClaimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -7,20 +7,25 @@ pub use submit::SubmitRequest;
 use crate::error::SdkError;
 use crate::resend::{send, send_until};
 use ff_core::contracts::EngineBackend;
+use ff_core::contracts::budget::{BudgetInfo, CreateBudget, DimensionLimits};
 use ff_core::contracts::inspect::{
-    ExecutionInfo, ExecutionPage, ExecutionResult, ListCursor, ListExecutions,
+    ExecutionInfo, ExecutionPage, ExecutionResult, LaneInfo, ListCursor, ListExecutions,
 };
 use ff_core::contracts::notice::{Notice, WatchExecution};
 use ff_core::contracts::signal::{Signal, SignalOutcome};
 use ff_core::contracts::stream::{StreamCursor, StreamFrames};
+use ff_core::contracts::suspend::ReissueWaitpointToken;
 use ff_core::contracts::terminal::{
     CancelBy, CancelExecution, ExecutionCancelled, ExecutionReplayed, ReplayExecution,
 };
 use ff_core::explain::Explanation;
-use ff_core::ids::{AttemptIndex, ExecutionId, MutationId, WaitpointId};
-use ff_core::name::{LaneId, Namespace};
+use ff_core::ids::{AttemptIndex, BudgetId, ExecutionId, MutationId, WaitpointId};
+use ff_core::name::{Dimension, LaneId, Namespace};
 use ff_core::state::{PublicState, TerminalOutcome};
 use ff_core::time::TimestampMs;
+use ff_core::token::WaitpointToken;
+use ff_core::turn::EndedTurn;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -74,6 +79,18 @@ impl FlowFabricClient {
         Ok(send(&*self.backend.clock(), explain).await?)
     }
 
+    /// Lists the ended turns of an execution, oldest first: the last ones, and how each ended.
+    pub async fn turns(&self, execution_id: &ExecutionId) -> Result<Vec<EndedTurn>, SdkError> {
+        let turns = || self.backend.list_turns(*execution_id);
+        Ok(send(&*self.backend.clock(), turns).await?)
+    }
+
+    /// Lists the lanes of the namespace, with how many executions are where.
+    pub async fn lanes(&self) -> Result<Vec<LaneInfo>, SdkError> {
+        let lanes = || self.backend.list_lanes(self.namespace.clone());
+        Ok(send(&*self.backend.clock(), lanes).await?)
+    }
+
     /// Lists executions of a lane that are in one state, page by page: 1 to 1 000 rows each.
     pub async fn list(
         &self,
@@ -118,6 +135,37 @@ impl FlowFabricClient {
         signal: Signal,
     ) -> Result<SignalOutcome, SdkError> {
         crate::signal::deliver(&*self.backend, execution_id, waitpoint_id, signal).await
+    }
+
+    /// Signs an open waitpoint anew and returns its token, for when the first was lost. While the
+    /// keyring's key is the same, so is the token; after a rotation the old one is refused. For
+    /// operators: the caller needs no token.
+    pub async fn reissue_waitpoint_token(
+        &self,
+        execution_id: &ExecutionId,
+        waitpoint_id: &WaitpointId,
+    ) -> Result<WaitpointToken, SdkError> {
+        let request =
+            ReissueWaitpointToken { execution_id: *execution_id, waitpoint_id: *waitpoint_id };
+        let reissue = || self.backend.reissue_waitpoint_token(request.clone());
+        Ok(send(&*self.backend.clock(), reissue).await?)
+    }
+
+    /// Makes a budget; the same one again is fine, other limits under its id are a conflict.
+    pub async fn create_budget(
+        &self,
+        budget_id: BudgetId,
+        limits: BTreeMap<Dimension, DimensionLimits>,
+    ) -> Result<(), SdkError> {
+        let request = CreateBudget { budget_id, limits };
+        let create = || self.backend.create_budget(request.clone());
+        Ok(send(&*self.backend.clock(), create).await?)
+    }
+
+    /// Describes a budget: its limits and what was reported so far.
+    pub async fn describe_budget(&self, budget_id: BudgetId) -> Result<BudgetInfo, SdkError> {
+        let describe = || self.backend.describe_budget(budget_id);
+        Ok(send(&*self.backend.clock(), describe).await?)
     }
 
     /// Makes a finished execution ready for a new attempt.

@@ -38,7 +38,7 @@ pub async fn explain_tells_how_many_are_ahead(world: &World) {
         world.submit().await;
     }
     let execution_id = world.submit().await;
-    says(world, execution_id, NextMover::Worker, &["3 ahead", "1 live workers can take"]).await;
+    says(world, execution_id, NextMover::Worker, &["3 ahead", "1 live worker can take"]).await;
 }
 
 pub async fn explain_tells_when_a_delay_is_over(world: &World) {

@@ -8,9 +8,9 @@ use ff_core::contracts::submit::{
     Durability, ExecutionSubmitted, Idempotency, SubmitExecution, SubmitExecutions,
 };
 use ff_core::error::{BugKind, EngineError, EngineResult};
-use ff_core::ids::ExecutionId;
+use ff_core::ids::{BudgetId, ExecutionId};
 use ff_core::limits::SUBMIT_ITEMS_MAX;
-use ff_core::name::{ExecutionKind, FairnessKey, LaneId};
+use ff_core::name::{Capability, ExecutionKind, FairnessKey, LaneId};
 use ff_core::partition::Partition;
 use ff_core::policy::{ExecutionPolicy, RetryPolicy, When};
 use ff_core::time::TimestampMs;
@@ -81,6 +81,31 @@ impl SubmitRequest {
         self
     }
 
+    /// Fails an attempt with category `attempt_timeout` once it has run this long, 1 ms at least;
+    /// time spent suspended or delayed is not counted.
+    pub fn attempt_timeout_ms(mut self, ms: u64) -> Self {
+        self.policy.attempt_timeout_ms = Some(ms);
+        self
+    }
+
+    /// Has it claimed only by a worker that offers this capability, and those asked for before.
+    pub fn requires(mut self, capability: Capability) -> Self {
+        self.policy.required_capabilities.insert(capability);
+        self
+    }
+
+    /// Charges the work to this budget, and those named before; its worker learns them.
+    pub fn budget(mut self, budget_id: BudgetId) -> Self {
+        self.policy.budgets.push(budget_id);
+        self
+    }
+
+    /// Keeps the finished execution for this long, a minute at least.
+    pub fn retention_ms(mut self, ms: u64) -> Self {
+        self.policy.retention_ms = Some(ms);
+        self
+    }
+
     /// Sets what is done about failures.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.policy.retry = Some(retry);
@@ -93,7 +118,8 @@ impl SubmitRequest {
         self
     }
 
-    /// Makes the submission idempotent: for a day, a second one under this key answers the first.
+    /// Makes the submission idempotent: for a day, a second one under this key answers
+    /// `Duplicate` with the first execution, whatever else it says.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency = Some(Idempotency::key(key));
         self

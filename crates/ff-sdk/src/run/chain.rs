@@ -91,10 +91,12 @@ where
         loop {
             let ending = match self.run_handler(&task).await {
                 Ran::Answered(answer) => {
+                    let said = answer.as_ref().err().map(|error| error.reason().to_owned());
                     let fused = || self.fused_claim(&task, slot, before);
                     match self.end(&task, answer, &fused).await {
                         Ending::Refused(why) => {
-                            let failure = task.failure(&why, INVALID_END_CATEGORY);
+                            let reason = said.map_or(why.clone(), |said| format!("{said} ({why})"));
+                            let failure = task.failure(&reason, INVALID_END_CATEGORY);
                             self.fail(&task, failure, fused()).await
                         }
                         ending => ending,

@@ -320,6 +320,29 @@ async fn an_end_that_the_engine_refuses_fails_the_attempt() {
 }
 
 #[tokio::test]
+async fn an_error_with_a_category_that_is_refused_keeps_its_reason() {
+    let fake = Fake::new();
+    fake.put(0, b"");
+    fake.script(
+        "fail_execution",
+        Step::Refuse(EngineError::validation(
+            ValidationKind::Argument,
+            "error_category is not snake case",
+        )),
+    );
+    let running = Loop::start(&fake, 1, |_| async {
+        Err(TaskError::new("Not A Category", "the disk is full"))
+    })
+    .await;
+    let fails: Vec<FailExecution> = fake.sent("fail_execution");
+    let last = fails.last().expect("it fails");
+    assert_eq!(last.error_category, "invalid_end");
+    assert!(last.reason.contains("the disk is full"), "{}", last.reason);
+    assert!(last.reason.contains("snake case"), "{}", last.reason);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_fused_end_whose_reply_is_lost_is_repeated_with_its_claim() {
     let fake = Fake::new();
     fake.put(0, b"a");

@@ -1,32 +1,23 @@
 //! Budget: count what work spends, against limits.
 
-use crate::MemoryBackend;
+use crate::EmbeddedBackend;
+use crate::store::Store;
 use ff_core::contracts::BudgetBackend;
 use ff_core::contracts::budget::*;
-use ff_core::error::Entity;
-use ff_core::{BudgetId, EngineError, EngineResult};
-
-fn not_found(budget_id: BudgetId) -> EngineError {
-    EngineError::NotFound { entity: Entity::Budget(budget_id) }
-}
+use ff_core::{BudgetId, EngineResult};
+use ff_lifecycle::budget;
 
 #[async_trait::async_trait]
-impl BudgetBackend for MemoryBackend {
+impl<S: Store> BudgetBackend for EmbeddedBackend<S> {
     async fn create_budget(&self, request: CreateBudget) -> EngineResult<()> {
         request.check()?;
-        let now = self.now();
-        let mut state = self.lock();
-        let known = state.budgets.get(&request.budget_id);
-        if let Some(budget) = ff_lifecycle::budget::create(known, &request, now)? {
-            state.budgets.insert(request.budget_id, budget);
-        }
-        Ok(())
+        let create = move |room: &mut S::Room, now| budget::create(room, &request, now);
+        self.store.write("create_budget", create).await
     }
 
     async fn describe_budget(&self, budget_id: BudgetId) -> EngineResult<BudgetInfo> {
-        let state = self.lock();
-        let budget = state.budgets.get(&budget_id).ok_or_else(|| not_found(budget_id))?;
-        Ok(budget.info.clone())
+        let describe = move |room: &mut S::Room, _| budget::describe(room, budget_id);
+        self.store.read("describe_budget", describe).await
     }
 
     async fn report_usage_and_check(
@@ -34,14 +25,8 @@ impl BudgetBackend for MemoryBackend {
         request: ReportUsageAndCheck,
     ) -> EngineResult<ReportUsageResult> {
         request.check()?;
-        let now = self.now();
-        let mut state = self.lock();
-        let id = request.budget_id;
-        let budget = state.budgets.get(&id).ok_or_else(|| not_found(id))?;
-        let (result, next) = ff_lifecycle::budget::report(budget, &request, now)?;
-        if let Some(next) = next {
-            state.budgets.insert(id, next);
-        }
-        Ok(result)
+        self.store.works("report_usage_and_check")?;
+        let report = move |room: &mut S::Room, now| budget::report(room, &request, now);
+        self.store.write("report_usage_and_check", report).await
     }
 }

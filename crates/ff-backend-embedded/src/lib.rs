@@ -1,7 +1,7 @@
-//! FlowFabric in one process: the pure rules over a store in memory.
+//! FlowFabric in one process: the pure rules over a store in memory, or over one file.
 //!
 //! Every promise of the contracts holds here too, so code that is tested against
-//! [`MemoryBackend`] behaves the same on Valkey. What it holds ends with the process.
+//! [`MemoryBackend`] behaves the same on Valkey.
 //!
 //! ```
 //! use ff_backend_embedded::MemoryBackend;
@@ -17,8 +17,11 @@
 
 mod backend;
 mod clock;
-mod memory;
+mod listing;
 mod notice;
+mod store;
+
+mod memory;
 
 mod admin;
 mod budget;
@@ -31,5 +34,21 @@ mod submit;
 mod suspend;
 mod terminal;
 
-pub use backend::MemoryBackend;
+pub use backend::EmbeddedBackend;
 pub use clock::SystemClock;
+pub use memory::{MemoryBackend, MemoryStore, VirtualTime};
+
+use ff_core::EngineError;
+use ff_core::error::ValidationKind;
+use ff_core::partition::Partition;
+
+/// The id of the first key of a keyring.
+const FIRST_KID: &str = "k1";
+
+/// Refuses a partition that a store does not have.
+fn outside(partition: Partition, count: usize) -> EngineError {
+    EngineError::validation(
+        ValidationKind::Id,
+        format!("{partition} lies outside the {count} of this store"),
+    )
+}

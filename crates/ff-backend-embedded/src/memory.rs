@@ -1,306 +1,297 @@
-//! One partition in memory: records, and the indexes that they determine.
+//! The store in memory: everything behind one lock.
 
+mod budgets;
+mod partition;
+mod virtual_time;
+
+pub use virtual_time::VirtualTime;
+
+use crate::EmbeddedBackend;
+use crate::clock::SystemClock;
+use crate::store::{NOTICES_QUEUED_MAX, Room, Store};
+use budgets::Budgets;
+use ff_core::contracts::admin::{Diagnosis, Finding};
+use ff_core::contracts::budget::{BudgetInfo, ReportUsageResult};
+use ff_core::contracts::claim::RegisteredWorker;
 use ff_core::contracts::notice::Notice;
-use ff_core::contracts::stream::StreamFrame;
-use ff_core::partition::Partition;
+use ff_core::limits::DOCTOR_FINDINGS_MAX;
+use ff_core::partition::{Partition, PartitionMap};
+use ff_core::policy::LaneDefaults;
 use ff_core::state::OwnerIndex;
-use ff_core::{AttemptIndex, ExecutionId, LaneId, Namespace, TimestampMs};
-use ff_lifecycle::store::{ClaimMemory, ClaimSlot, IdempotencyEntry};
-use ff_lifecycle::{Execution, PartitionStore, Phase};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use ff_core::token::{Keyring, Secret};
+use ff_core::{
+    BudgetId, Clock, EngineResult, ExecutionId, KeyId, LaneId, LeaseEpoch, MutationId, Namespace,
+    TimestampMs, WorkerInstanceId,
+};
+use ff_lifecycle::store::UsageMemory;
+use ff_lifecycle::{BudgetStore, PartitionStore};
+use partition::MemoryPartition;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
 
-/// A lane of a namespace.
-pub(crate) type LaneKey = (Namespace, LaneId);
-/// Entries of an index, by score and id.
-pub(crate) type Entries = BTreeSet<(i64, ExecutionId)>;
+/// A whole engine in memory. What it holds ends with it.
+pub type MemoryBackend = EmbeddedBackend<MemoryStore>;
 
-/// One partition.
+/// Records in memory.
 #[derive(Debug)]
-pub(crate) struct MemoryPartition {
-    partition: Partition,
-    records: BTreeMap<ExecutionId, Execution>,
-    ready: BTreeMap<LaneKey, BTreeMap<String, Entries>>,
-    owned: BTreeMap<(LaneKey, OwnerIndex), Entries>,
-    due: BTreeSet<(TimestampMs, ExecutionId)>,
-    lanes: BTreeSet<LaneKey>,
-    routes: BTreeMap<LaneKey, BTreeMap<String, u64>>,
-    frames: BTreeMap<(ExecutionId, AttemptIndex), VecDeque<StreamFrame>>,
-    keys: BTreeMap<(Namespace, String), IdempotencyEntry>,
-    claims: BTreeMap<ClaimSlot, ClaimMemory>,
-    lapses: BTreeSet<(TimestampMs, Lapse)>,
-    notices: Vec<Notice>,
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    map: PartitionMap,
+    notices: broadcast::Sender<Notice>,
+    room: Mutex<MemoryRoom>,
 }
 
-/// What is forgotten at a time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Lapse {
-    Key(Namespace, String),
-    Claim(ClaimSlot),
+/// Everything the store holds.
+#[derive(Debug)]
+pub struct MemoryRoom {
+    partitions: Vec<MemoryPartition>,
+    budgets: Budgets,
+    workers: BTreeMap<(Namespace, WorkerInstanceId), RegisteredWorker>,
+    lanes: BTreeMap<(Namespace, LaneId), LaneDefaults>,
+    keyring: Keyring,
 }
 
-impl MemoryPartition {
-    pub(crate) fn new(partition: Partition) -> Self {
-        Self {
-            partition,
-            records: BTreeMap::new(),
-            ready: BTreeMap::new(),
-            owned: BTreeMap::new(),
-            due: BTreeSet::new(),
-            lanes: BTreeSet::new(),
-            routes: BTreeMap::new(),
-            frames: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            claims: BTreeMap::new(),
-            lapses: BTreeSet::new(),
-            notices: Vec::new(),
-        }
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryBackend {
+    /// Makes an empty store of one partition that lives with the system's time.
+    pub fn new() -> Self {
+        let one = PartitionMap::new(1).expect("one partition is within the bounds");
+        Self::with_clock(Arc::new(SystemClock), one)
     }
 
-    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+    /// Makes an empty store with another clock, such as a
+    /// [`ManualClock`](ff_core::time::ManualClock) that a test moves. To have timers fire on the
+    /// way when the time moves, see [`VirtualTime`].
+    pub fn with_clock(clock: Arc<dyn Clock>, partitions: PartitionMap) -> Self {
+        let kid = KeyId::new(crate::FIRST_KID).expect("the first key id is a legal name");
+        let room = MemoryRoom {
+            partitions: partitions.iter().map(MemoryPartition::new).collect(),
+            budgets: Budgets::default(),
+            workers: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            keyring: Keyring::new(kid, Secret::generate()),
+        };
+        let (notices, _) = broadcast::channel(NOTICES_QUEUED_MAX);
+        Self::over(MemoryStore { clock, map: partitions, notices, room: Mutex::new(room) })
     }
 
-    /// Forgets keys and claims whose time is over.
-    pub(crate) fn forget_lapsed(&mut self, now: TimestampMs) {
-        while let Some((at, lapse)) = self.lapses.pop_first() {
-            if at > now {
-                self.lapses.insert((at, lapse));
-                return;
-            }
-            // An entry that was written again has a later lapse of its own.
-            match lapse {
-                Lapse::Key(namespace, key) => {
-                    let key = (namespace, key);
-                    let over = self.keys.get(&key).is_some_and(|entry| entry.expires_at <= now);
-                    over.then(|| self.keys.remove(&key));
-                }
-                Lapse::Claim(slot) => {
-                    let over = self.claims.get(&slot).is_some_and(|m| m.forgotten_at() <= now);
-                    over.then(|| self.claims.remove(&slot));
-                }
-            }
-        }
+    /// Writes out everything the store holds, secrets aside, in an order that does not vary: two
+    /// dumps are equal exactly when the stores are.
+    pub fn dump(&self) -> String {
+        let now = self.store.clock.now();
+        let mut room = self.store.lock();
+        room.forget_lapsed(now);
+        format!("{:#?}", *room)
+    }
+}
+
+impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, MemoryRoom> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn records(&self) -> impl Iterator<Item = &Execution> {
-        self.records.values()
-    }
-
-    pub(crate) fn lanes(&self) -> impl Iterator<Item = &LaneKey> {
-        self.lanes.iter()
-    }
-
-    /// Returns the ready indexes of a lane, by route.
-    pub(crate) fn ready_of(&self, lane: &LaneKey) -> Option<&BTreeMap<String, Entries>> {
-        self.ready.get(lane)
-    }
-
-    /// Returns another index of a lane.
-    pub(crate) fn owned_of(&self, lane: &LaneKey, index: OwnerIndex) -> Option<&Entries> {
-        self.owned.get(&(lane.clone(), index))
-    }
-
-    /// Returns the frames of an attempt that are kept.
-    pub(crate) fn frames_of(
+    fn run<T>(
         &self,
-        id: ExecutionId,
-        attempt: AttemptIndex,
-    ) -> Option<&VecDeque<StreamFrame>> {
-        self.frames.get(&(id, attempt))
-    }
-
-    /// Lists every entry of every index with the index that holds it.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&LaneKey, OwnerIndex, i64, ExecutionId)> {
-        let ready = self.ready.iter().flat_map(|(lane, routes)| {
-            let entries = routes.values().flatten();
-            entries.map(move |(score, id)| (lane, OwnerIndex::Ready, *score, *id))
-        });
-        let owned = self.owned.iter().flat_map(|((lane, index), entries)| {
-            entries.iter().map(move |(score, id)| (lane, *index, *score, *id))
-        });
-        ready.chain(owned)
-    }
-
-    /// Lists every timer entry.
-    pub(crate) fn due_entries(&self) -> impl Iterator<Item = &(TimestampMs, ExecutionId)> {
-        self.due.iter()
-    }
-
-    fn lane_of(execution: &Execution) -> LaneKey {
-        (execution.definition.namespace.clone(), execution.definition.lane.clone())
-    }
-
-    /// Counts a live record in or out of its route.
-    fn count_route(&mut self, execution: &Execution, one_more: bool) {
-        let route = &execution.definition.route;
-        if route.is_empty() || !execution.is_live() {
-            return;
+        rule: impl Fn(&mut MemoryRoom, TimestampMs) -> EngineResult<T>,
+    ) -> EngineResult<T> {
+        let now = self.clock.now();
+        let mut room = self.lock();
+        room.forget_lapsed(now);
+        let outcome = rule(&mut room, now);
+        for notice in room.partitions.iter_mut().flat_map(MemoryPartition::take_notices) {
+            // Nobody listening is fine: a notice is a hint. Sent under the lock, so in order.
+            let _ = self.notices.send(notice);
         }
-        let lane = Self::lane_of(execution);
-        let routes = self.routes.entry(lane.clone()).or_default();
-        let count = routes.entry(route.clone()).or_default();
-        *count = if one_more { *count + 1 } else { count.saturating_sub(1) };
-        routes.retain(|_, count| *count > 0);
-        if routes.is_empty() {
-            self.routes.remove(&lane);
-        }
-    }
-
-    fn unindex(&mut self, execution: &Execution) {
-        self.count_route(execution, false);
-        let (lane, id, owner) = (Self::lane_of(execution), execution.id(), execution.owner());
-        if let Some(at) = execution.due() {
-            self.due.remove(&(at, id));
-        }
-        if owner.index != OwnerIndex::Ready {
-            if let Some(entries) = self.owned.get_mut(&(lane.clone(), owner.index)) {
-                entries.remove(&(owner.score, id));
-                if entries.is_empty() {
-                    self.owned.remove(&(lane, owner.index));
-                }
-            }
-            return;
-        }
-        let Some(routes) = self.ready.get_mut(&lane) else {
-            return;
-        };
-        let route = &execution.definition.route;
-        if let Some(entries) = routes.get_mut(route) {
-            entries.remove(&(owner.score, id));
-            if entries.is_empty() {
-                routes.remove(route);
-            }
-        }
-        if routes.is_empty() {
-            self.ready.remove(&lane);
-        }
-    }
-
-    fn index(&mut self, execution: &Execution) {
-        self.count_route(execution, true);
-        let (lane, id, owner) = (Self::lane_of(execution), execution.id(), execution.owner());
-        if let Some(at) = execution.due() {
-            if self.due.first().is_none_or(|(head, _)| at < *head) {
-                self.notices.push(Notice::Due { partition: self.partition, at });
-            }
-            self.due.insert((at, id));
-        }
-        if owner.index != OwnerIndex::Ready {
-            self.owned.entry((lane, owner.index)).or_default().insert((owner.score, id));
-            return;
-        }
-        let routes = self.ready.entry(lane).or_default();
-        let entries = routes.entry(execution.definition.route.clone()).or_default();
-        if entries.is_empty() {
-            self.notices.push(Notice::Ready(self.partition));
-        }
-        entries.insert((owner.score, id));
-    }
-
-    fn notify(&mut self, before: Option<&Execution>, after: &Execution) {
-        let Some(before) = before else { return };
-        let id = after.id();
-        let active = matches!(after.phase, Phase::Active(_));
-        if active && after.cancel.is_some() && before.cancel != after.cancel {
-            self.notices.push(Notice::Cancel(id));
-        }
-        if !after.is_watched(after.updated_at) {
-            return;
-        }
-        let output = |e: &Execution| (e.attempts, e.frames.count, e.progress.clone());
-        if output(before) != output(after) {
-            self.notices.push(Notice::Frame(id));
-        }
-        let ended = |e: &Execution| matches!(e.phase, Phase::Terminal { .. });
-        if ended(after) && !ended(before) {
-            self.notices.push(Notice::Done(id));
-        }
+        outcome
     }
 }
 
-impl PartitionStore for MemoryPartition {
-    fn get(&self, id: ExecutionId) -> Option<Execution> {
-        self.records.get(&id).cloned()
+impl Store for MemoryStore {
+    type Room = MemoryRoom;
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
-    fn put(&mut self, execution: Execution) {
-        let before = self.records.remove(&execution.id());
-        match &before {
-            Some(before) => self.unindex(before),
-            None => {
-                self.lanes.insert(Self::lane_of(&execution));
-            }
-        }
-        self.index(&execution);
-        self.notify(before.as_ref(), &execution);
-        self.records.insert(execution.id(), execution);
+    fn map(&self) -> PartitionMap {
+        self.map
     }
 
-    fn remove(&mut self, id: ExecutionId) {
-        let Some(execution) = self.records.remove(&id) else {
-            return;
-        };
-        self.unindex(&execution);
-        let every = (id, AttemptIndex(0))..=(id, AttemptIndex(u32::MAX));
-        let streams: Vec<_> = self.frames.range(every).map(|(key, _)| *key).collect();
-        for stream in streams {
-            self.frames.remove(&stream);
-        }
+    fn notices(&self) -> &broadcast::Sender<Notice> {
+        &self.notices
     }
 
-    fn ready_routes(&self, namespace: &Namespace, lane: &LaneId) -> Vec<String> {
-        let routes = self.ready.get(&(namespace.clone(), lane.clone()));
-        routes.map(|routes| routes.keys().cloned().collect()).unwrap_or_default()
+    fn place(&self) -> String {
+        "memory of this process".to_owned()
     }
 
-    fn live_routes(&self, namespace: &Namespace, lane: &LaneId, route: &str) -> (usize, bool) {
-        let routes = self.routes.get(&(namespace.clone(), lane.clone()));
-        routes.map_or((0, false), |routes| (routes.len(), routes.contains_key(route)))
+    fn works(&self, _operation: &'static str) -> EngineResult<()> {
+        Ok(())
     }
 
-    fn ready_head(
+    async fn write<T: Send + 'static>(
+        &self,
+        _operation: &'static str,
+        rule: impl Fn(&mut MemoryRoom, TimestampMs) -> EngineResult<T> + Send + 'static,
+    ) -> EngineResult<T> {
+        self.run(rule)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        _operation: &'static str,
+        rule: impl Fn(&mut MemoryRoom, TimestampMs) -> EngineResult<T> + Send + 'static,
+    ) -> EngineResult<T> {
+        self.run(rule)
+    }
+}
+
+impl MemoryRoom {
+    fn forget_lapsed(&mut self, now: TimestampMs) {
+        self.partitions.iter_mut().for_each(|partition| partition.forget_lapsed(now));
+        self.budgets.forget_lapsed(now);
+    }
+}
+
+impl BudgetStore for MemoryRoom {
+    fn budget(&self, budget_id: BudgetId) -> Option<BudgetInfo> {
+        self.budgets.budget(budget_id)
+    }
+
+    fn put_budget(&mut self, info: BudgetInfo) {
+        self.budgets.put_budget(info);
+    }
+
+    fn reported(
+        &self,
+        budget_id: BudgetId,
+        mutation_id: MutationId,
+    ) -> Option<(ReportUsageResult, TimestampMs)> {
+        self.budgets.reported(budget_id, mutation_id)
+    }
+
+    fn usage_key(&self, budget_id: BudgetId, dedup_key: &str) -> Option<TimestampMs> {
+        self.budgets.usage_key(budget_id, dedup_key)
+    }
+
+    fn usage_epoch(
+        &self,
+        budget_id: BudgetId,
+        execution_id: ExecutionId,
+    ) -> Option<(LeaseEpoch, TimestampMs)> {
+        self.budgets.usage_epoch(budget_id, execution_id)
+    }
+
+    fn remember_usage(&mut self, memory: UsageMemory) {
+        self.budgets.remember_usage(memory);
+    }
+}
+
+impl Room for MemoryRoom {
+    type Partition = MemoryPartition;
+
+    fn partition(&mut self, partition: Partition) -> EngineResult<&mut MemoryPartition> {
+        let count = self.partitions.len();
+        let found = self.partitions.get_mut(usize::from(partition.number()));
+        found.ok_or_else(|| crate::outside(partition, count))
+    }
+
+    fn keyring(&self) -> Keyring {
+        self.keyring.clone()
+    }
+
+    fn put_keyring(&mut self, keyring: Keyring) {
+        self.keyring = keyring;
+    }
+
+    fn lane_defaults(&self, namespace: &Namespace, lane: &LaneId) -> LaneDefaults {
+        self.lanes.get(&(namespace.clone(), lane.clone())).cloned().unwrap_or_default()
+    }
+
+    fn put_lane_defaults(&mut self, namespace: Namespace, lane: LaneId, defaults: LaneDefaults) {
+        self.lanes.insert((namespace, lane), defaults);
+    }
+
+    fn worker(
         &self,
         namespace: &Namespace,
-        lane: &LaneId,
-        route: &str,
-    ) -> Option<(i64, ExecutionId)> {
-        let routes = self.ready.get(&(namespace.clone(), lane.clone()))?;
-        routes.get(route)?.first().copied()
+        instance: &WorkerInstanceId,
+    ) -> Option<RegisteredWorker> {
+        self.workers.get(&(namespace.clone(), instance.clone())).cloned()
     }
 
-    fn due_head(&self) -> Option<(TimestampMs, ExecutionId)> {
-        self.due.first().copied()
+    fn put_worker(&mut self, worker: RegisteredWorker, now: TimestampMs) {
+        self.workers.retain(|_, known| known.expires_at > now);
+        let id = (worker.worker.namespace.clone(), worker.worker.worker_instance_id.clone());
+        self.workers.insert(id, worker);
     }
 
-    fn idempotency(&self, namespace: &Namespace, key: &str) -> Option<IdempotencyEntry> {
-        self.keys.get(&(namespace.clone(), key.to_owned())).copied()
+    fn remove_worker(&mut self, namespace: &Namespace, instance: &WorkerInstanceId) {
+        self.workers.remove(&(namespace.clone(), instance.clone()));
     }
 
-    fn remember_key(&mut self, namespace: &Namespace, key: &str, entry: IdempotencyEntry) {
-        let lapse = Lapse::Key(namespace.clone(), key.to_owned());
-        self.lapses.insert((entry.expires_at, lapse));
-        self.keys.insert((namespace.clone(), key.to_owned()), entry);
+    fn workers(&self, namespace: &Namespace) -> Vec<RegisteredWorker> {
+        let of_it = self.workers.values().filter(|w| w.worker.namespace == *namespace);
+        of_it.cloned().collect()
     }
 
-    fn claim_memory(&self, slot: &ClaimSlot) -> Option<ClaimMemory> {
-        self.claims.get(slot).cloned()
+    fn lane_counts(&self, namespace: &Namespace) -> BTreeMap<LaneId, BTreeMap<OwnerIndex, u64>> {
+        let mut lanes: BTreeMap<LaneId, BTreeMap<OwnerIndex, u64>> = BTreeMap::new();
+        for partition in &self.partitions {
+            for lane in partition.lanes().filter(|lane| lane.0 == *namespace) {
+                let counts = lanes.entry(lane.1.clone()).or_default();
+                for index in OwnerIndex::ALL {
+                    *counts.entry(*index).or_default() += partition.count(lane, *index);
+                }
+            }
+        }
+        lanes
     }
 
-    fn remember_claim(&mut self, slot: ClaimSlot, memory: ClaimMemory) {
-        self.lapses.insert((memory.forgotten_at(), Lapse::Claim(slot.clone())));
-        self.claims.insert(slot, memory);
+    fn examine(&mut self, fix: bool) -> Diagnosis {
+        let mut diagnosis = Diagnosis::default();
+        for partition in &mut self.partitions {
+            examine(partition, fix, &mut diagnosis);
+        }
+        diagnosis
     }
+}
 
-    fn push_frames(&mut self, id: ExecutionId, attempt: AttemptIndex, frames: Vec<StreamFrame>) {
-        self.frames.entry((id, attempt)).or_default().extend(frames);
+fn examine(partition: &mut MemoryPartition, fix: bool, diagnosis: &mut Diagnosis) {
+    let mut entries: BTreeMap<ExecutionId, Vec<(OwnerIndex, i64)>> = BTreeMap::new();
+    for (_, index, score, id) in partition.all_entries() {
+        entries.entry(id).or_default().push((index, score));
+        diagnosis.index_entries += 1;
     }
-
-    fn drop_stream(&mut self, id: ExecutionId, attempt: AttemptIndex) {
-        self.frames.remove(&(id, attempt));
+    let due: BTreeMap<_, _> = partition.due_entries().map(|(at, id)| (*id, *at)).collect();
+    let mut wrong = Vec::new();
+    for execution in partition.records() {
+        diagnosis.executions += 1;
+        let (id, owner) = (execution.id(), execution.owner());
+        let found = entries.remove(&id).unwrap_or_default();
+        if found != [(owner.index, owner.score)] {
+            wrong.push((id, format!("belongs in {owner:?} alone, stands in {found:?}")));
+        } else if due.get(&id).copied() != execution.due() {
+            wrong.push((id, format!("is due at {:?}, not {:?}", execution.due(), due.get(&id))));
+        }
     }
-
-    fn drop_oldest_frame(&mut self, id: ExecutionId, attempt: AttemptIndex) -> usize {
-        let frames = self.frames.get_mut(&(id, attempt));
-        frames.and_then(VecDeque::pop_front).map_or(0, |frame| frame.payload.len())
+    let strays = entries.into_keys().map(|id| (id, "has an entry but no record".to_owned()));
+    wrong.extend(strays);
+    for (id, problem) in wrong {
+        let record = partition.get(id).filter(|_| fix);
+        let fixed = record.is_some();
+        if let Some(execution) = record {
+            partition.put(execution);
+        }
+        diagnosis.findings_total += 1;
+        if diagnosis.findings.len() < DOCTOR_FINDINGS_MAX {
+            diagnosis.findings.push(Finding { execution_id: Some(id), problem, fixed });
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Signal: tell a waiting execution to go on.
 
-use crate::MemoryBackend;
+use crate::EmbeddedBackend;
+use crate::backend::change_in;
+use crate::store::{Room, Store};
 use ff_core::EngineResult;
 use ff_core::contracts::SignalBackend;
 use ff_core::contracts::signal::{DeliverSignal, SignalOutcome};
@@ -9,24 +11,26 @@ use ff_core::token::TokenFault;
 use ff_lifecycle::suspend::invalid_token;
 
 #[async_trait::async_trait]
-impl SignalBackend for MemoryBackend {
+impl<S: Store> SignalBackend for EmbeddedBackend<S> {
     async fn deliver_signal(&self, request: DeliverSignal) -> EngineResult<SignalOutcome> {
         request.check()?;
-        let execution_id = request.execution_id;
-        let token = &request.signal.waitpoint_token;
-        let now = self.now();
-        let verdict = self.lock().keyring.verify(token, execution_id, request.waitpoint_id, now);
-        match verdict {
-            Ok(()) => {}
-            Err(TokenFault::KeyExpired) => {
-                return Err(StateKind::TokenExpired { execution_id }.into());
+        let deliver = move |room: &mut S::Room, now| {
+            let (execution_id, waitpoint_id) = (request.execution_id, request.waitpoint_id);
+            let token = &request.signal.waitpoint_token;
+            match room.keyring().verify(token, execution_id, waitpoint_id, now) {
+                Ok(()) => {}
+                Err(TokenFault::KeyExpired) => {
+                    return Err(StateKind::TokenExpired { execution_id }.into());
+                }
+                Err(TokenFault::Invalid | TokenFault::UnknownKey) => {
+                    return Err(invalid_token(execution_id));
+                }
             }
-            Err(TokenFault::Invalid | TokenFault::UnknownKey) => {
-                return Err(invalid_token(execution_id));
-            }
-        }
-        self.change(execution_id, |execution, now| {
-            ff_lifecycle::signal::deliver(execution, &request, now)
-        })
+            let partition = room.partition(execution_id.partition())?;
+            change_in(partition, execution_id, now, |execution, now| {
+                ff_lifecycle::signal::deliver(execution, &request, now)
+            })
+        };
+        self.store.write("deliver_signal", deliver).await
     }
 }

@@ -1,24 +1,16 @@
 //! Submit: hand executions to the engine.
 
-use crate::MemoryBackend;
-use crate::backend::State;
+use crate::EmbeddedBackend;
+use crate::store::{Room, Store};
 use ff_core::EngineResult;
 use ff_core::contracts::SubmitBackend;
 use ff_core::contracts::submit::{ExecutionSubmitted, SubmitExecution, SubmitExecutions};
 use ff_core::partition::PartitionMap;
-use ff_core::policy::LaneDefaults;
-
-impl State {
-    pub(crate) fn lane_defaults(&self, item: &SubmitExecution) -> LaneDefaults {
-        let lane = (item.namespace.clone(), item.lane.clone());
-        self.lanes.get(&lane).cloned().unwrap_or_default()
-    }
-}
 
 #[async_trait::async_trait]
-impl SubmitBackend for MemoryBackend {
+impl<S: Store> SubmitBackend for EmbeddedBackend<S> {
     fn partitions(&self) -> PartitionMap {
-        self.map()
+        self.store.map()
     }
 
     async fn submit_executions(
@@ -26,13 +18,16 @@ impl SubmitBackend for MemoryBackend {
         request: SubmitExecutions,
     ) -> EngineResult<Vec<EngineResult<ExecutionSubmitted>>> {
         request.check()?;
-        let submit = |item: &SubmitExecution| {
-            item.check(self.map())?;
-            let defaults = self.lock().lane_defaults(item);
-            self.within(item.execution_id.partition(), |store, now| {
-                ff_lifecycle::submit::submit(store, item, &defaults, now)
-            })
+        let map = self.store.map();
+        let submit = move |room: &mut S::Room, now| {
+            let submit = |item: &SubmitExecution| {
+                item.check(map)?;
+                let defaults = room.lane_defaults(&item.namespace, &item.lane);
+                let partition = room.partition(item.execution_id.partition())?;
+                ff_lifecycle::submit::submit(partition, item, &defaults, now)
+            };
+            Ok(request.items.iter().map(submit).collect())
         };
-        Ok(request.items.iter().map(submit).collect())
+        self.store.write("submit_executions", submit).await
     }
 }

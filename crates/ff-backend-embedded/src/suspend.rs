@@ -1,29 +1,48 @@
 //! Suspend: stop for signals without holding a worker.
 
-use crate::MemoryBackend;
+use crate::EmbeddedBackend;
+use crate::backend::change_in;
+use crate::store::{Room, Store};
 use ff_core::contracts::SuspendBackend;
 use ff_core::contracts::suspend::*;
 use ff_core::token::WaitpointToken;
-use ff_core::{EngineResult, ExecutionId, WaitpointId};
+use ff_core::{EngineResult, ExecutionId, TimestampMs, WaitpointId};
+use ff_lifecycle::{Decision, Execution, suspend};
 
-impl MemoryBackend {
-    fn mint(&self, execution_id: ExecutionId, waitpoint_id: WaitpointId) -> WaitpointToken {
-        self.lock().keyring.mint(execution_id, waitpoint_id)
+impl<S: Store> EmbeddedBackend<S> {
+    /// Runs a rule that needs the token of a waitpoint.
+    async fn signed<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        id: ExecutionId,
+        waitpoint_id: WaitpointId,
+        rule: impl Fn(&Execution, &WaitpointToken, TimestampMs) -> EngineResult<Decision<T>>
+        + Send
+        + 'static,
+    ) -> EngineResult<T> {
+        let change = move |room: &mut S::Room, now| {
+            let token = room.keyring().mint(id, waitpoint_id);
+            change_in(room.partition(id.partition())?, id, now, |execution, now| {
+                rule(execution, &token, now)
+            })
+        };
+        self.store.write(operation, change).await
     }
 }
 
 #[async_trait::async_trait]
-impl SuspendBackend for MemoryBackend {
+impl<S: Store> SuspendBackend for EmbeddedBackend<S> {
     async fn suspend_execution(
         &self,
         request: SuspendExecution,
     ) -> EngineResult<ExecutionSuspended> {
         request.check()?;
-        let id = request.handle.execution_id();
-        let token = self.mint(id, request.waitpoint_id);
-        self.change(id, |execution, now| {
-            ff_lifecycle::suspend::suspend(execution, &request, &token, now)
+        self.store.works("suspend_execution")?;
+        let (id, waitpoint_id) = (request.handle.execution_id(), request.waitpoint_id);
+        self.signed("suspend_execution", id, waitpoint_id, move |execution, token, now| {
+            suspend::suspend(execution, &request, token, now)
         })
+        .await
     }
 
     async fn create_pending_waitpoint(
@@ -31,20 +50,22 @@ impl SuspendBackend for MemoryBackend {
         request: CreatePendingWaitpoint,
     ) -> EngineResult<PendingWaitpointCreated> {
         request.check()?;
-        let id = request.handle.execution_id();
-        let token = self.mint(id, request.waitpoint_id);
-        self.change(id, |execution, now| {
-            ff_lifecycle::suspend::create_pending_waitpoint(execution, &request, &token, now)
+        self.store.works("create_pending_waitpoint")?;
+        let (id, waitpoint_id) = (request.handle.execution_id(), request.waitpoint_id);
+        self.signed("create_pending_waitpoint", id, waitpoint_id, move |execution, token, now| {
+            suspend::create_pending_waitpoint(execution, &request, token, now)
         })
+        .await
     }
 
     async fn reissue_waitpoint_token(
         &self,
         request: ReissueWaitpointToken,
     ) -> EngineResult<WaitpointToken> {
-        let token = self.mint(request.execution_id, request.waitpoint_id);
-        self.change(request.execution_id, |execution, now| {
-            ff_lifecycle::suspend::reissue_waitpoint_token(execution, &request, &token, now)
+        let (id, waitpoint_id) = (request.execution_id, request.waitpoint_id);
+        self.signed("reissue_waitpoint_token", id, waitpoint_id, move |execution, token, now| {
+            suspend::reissue_waitpoint_token(execution, &request, token, now)
         })
+        .await
     }
 }

@@ -1,80 +1,99 @@
 //! Terminal: how a turn ends, and how a finished execution is run again.
 
-use crate::MemoryBackend;
+use crate::EmbeddedBackend;
 use crate::backend::change_in;
+use crate::store::{Room, Store};
 use ff_core::contracts::TerminalBackend;
 use ff_core::contracts::claim::ClaimExecution;
 use ff_core::contracts::terminal::*;
 use ff_core::{EngineResult, ExecutionId, TimestampMs};
-use ff_lifecycle::{Decision, Execution};
+use ff_lifecycle::{Decision, Execution, claim, terminal};
 
-impl MemoryBackend {
+impl<S: Store> EmbeddedBackend<S> {
     /// Ends a turn and makes the claim that travels with it, in one step.
-    fn end_and_claim<T>(
+    async fn end_and_claim<T: Send + 'static>(
         &self,
+        operation: &'static str,
         id: ExecutionId,
-        next: Option<&ClaimExecution>,
-        rule: impl FnOnce(&Execution, TimestampMs) -> EngineResult<Decision<T>>,
+        next: Option<ClaimExecution>,
+        rule: impl Fn(&Execution, TimestampMs) -> EngineResult<Decision<T>> + Send + 'static,
     ) -> EngineResult<TurnEnded<T>> {
-        self.within(id.partition(), |store, now| {
-            let outcome = change_in(store, id, now, rule)?;
+        self.store.works(operation)?;
+        let end = move |room: &mut S::Room, now| {
+            let partition = room.partition(id.partition())?;
+            let outcome = change_in(partition, id, now, &rule)?;
             // The end stands whatever becomes of the claim: one that is refused takes nothing.
             let next =
-                next.map(|claim| ff_lifecycle::claim::claim(store, claim, now).unwrap_or_default());
+                next.as_ref().map(|next| claim::claim(partition, next, now).unwrap_or_default());
             Ok(TurnEnded { outcome, next })
-        })
+        };
+        self.store.write(operation, end).await
     }
 }
 
 #[async_trait::async_trait]
-impl TerminalBackend for MemoryBackend {
+impl<S: Store> TerminalBackend for EmbeddedBackend<S> {
     async fn complete_execution(&self, request: CompleteExecution) -> EngineResult<TurnEnded<()>> {
         request.check()?;
-        let id = request.handle.execution_id();
-        self.end_and_claim(id, request.next.as_ref(), |execution, now| {
-            ff_lifecycle::terminal::complete(execution, &request, now)
+        let (id, next) = (request.handle.execution_id(), request.next.clone());
+        self.end_and_claim("complete_execution", id, next, move |execution, now| {
+            terminal::complete(execution, &request, now)
         })
+        .await
     }
 
     async fn fail_execution(&self, request: FailExecution) -> EngineResult<TurnEnded<FailOutcome>> {
         request.check()?;
-        let id = request.handle.execution_id();
-        self.end_and_claim(id, request.next.as_ref(), |execution, now| {
-            ff_lifecycle::terminal::fail(execution, &request, now)
+        let (id, next) = (request.handle.execution_id(), request.next.clone());
+        self.end_and_claim("fail_execution", id, next, move |execution, now| {
+            terminal::fail(execution, &request, now)
         })
+        .await
     }
 
     async fn cancel_execution(&self, request: CancelExecution) -> EngineResult<ExecutionCancelled> {
         request.check()?;
-        self.change(request.execution_id, |execution, now| {
-            ff_lifecycle::terminal::cancel(execution, &request, now)
+        if matches!(request.by, CancelBy::LeaseHolder(_)) {
+            self.store.works("cancel_execution")?;
+        }
+        self.change("cancel_execution", request.execution_id, move |execution, now| {
+            terminal::cancel(execution, &request, now)
         })
+        .await
     }
 
     async fn delay_execution(&self, request: DelayExecution) -> EngineResult<()> {
         request.check()?;
-        self.change(request.handle.execution_id(), |execution, now| {
-            ff_lifecycle::terminal::delay(execution, &request, now)
+        self.store.works("delay_execution")?;
+        self.change("delay_execution", request.handle.execution_id(), move |execution, now| {
+            terminal::delay(execution, &request, now)
         })
+        .await
     }
 
     async fn release_execution(&self, request: ReleaseExecution) -> EngineResult<()> {
         request.check()?;
-        self.change(request.handle.execution_id(), |execution, now| {
-            ff_lifecycle::terminal::release(execution, &request, now)
+        self.store.works("release_execution")?;
+        self.change("release_execution", request.handle.execution_id(), move |execution, now| {
+            terminal::release(execution, &request, now)
         })
+        .await
     }
 
     async fn move_to_waiting_children(&self, request: MoveToWaitingChildren) -> EngineResult<()> {
-        self.change(request.handle.execution_id(), |execution, now| {
-            ff_lifecycle::terminal::wait_children(execution, &request, now)
+        const OPERATION: &str = "move_to_waiting_children";
+        self.store.works(OPERATION)?;
+        self.change(OPERATION, request.handle.execution_id(), move |execution, now| {
+            terminal::wait_children(execution, &request, now)
         })
+        .await
     }
 
     async fn replay_execution(&self, request: ReplayExecution) -> EngineResult<ExecutionReplayed> {
-        let id = request.execution_id;
-        self.within(id.partition(), |store, now| {
-            ff_lifecycle::terminal::replay(store, &request, now)
-        })
+        let replay = move |room: &mut S::Room, now| {
+            let partition = room.partition(request.execution_id.partition())?;
+            terminal::replay(partition, &request, now)
+        };
+        self.store.write("replay_execution", replay).await
     }
 }

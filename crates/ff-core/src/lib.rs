@@ -4,6 +4,7 @@
 //! A backend implements the traits in [`contracts`]; a worker or a producer uses them through
 //! `ff-sdk`. Read [`contracts`] first: each operation's promise is written there, once.
 
+mod base64_text;
 pub mod limits;
 mod words;
 

@@ -13,6 +13,7 @@ use ff_core::state::*;
 use ff_core::token::WaitpointToken;
 use ff_core::turn::{EndedTurn, TurnOperation, TurnOutcome};
 use ff_core::*;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What never changes after the submission.
@@ -102,7 +103,8 @@ pub struct Execution {
 }
 
 /// Where an execution is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Claimable now.
     Ready {
@@ -141,7 +143,8 @@ pub enum Phase {
 }
 
 /// What the next claim does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NextTurn {
     /// Begins a new attempt.
     NewAttempt,
@@ -152,7 +155,7 @@ pub enum NextTurn {
 }
 
 /// A lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Its id.
     pub lease_id: LeaseId,
@@ -171,7 +174,7 @@ pub struct Lease {
 }
 
 /// An open suspension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenSuspension {
     /// Its id.
     pub suspension_id: SuspensionId,
@@ -192,7 +195,7 @@ pub struct OpenSuspension {
 }
 
 /// A waitpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waitpoint {
     /// Its id.
     pub waitpoint_id: WaitpointId,
@@ -209,7 +212,7 @@ pub struct Waitpoint {
 }
 
 /// A signal as it was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedSignal {
     /// Where it was sent.
     pub waitpoint_id: WaitpointId,
@@ -222,7 +225,8 @@ pub struct AcceptedSignal {
 }
 
 /// What a call of an operator did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MutationOutcome {
     /// A cancel.
     Cancelled(ExecutionCancelled),
@@ -231,7 +235,7 @@ pub enum MutationOutcome {
 }
 
 /// Where the output of an execution stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameState {
     /// Sequence that comes next in this claim.
     pub next_sequence: u64,

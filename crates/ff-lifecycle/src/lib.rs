@@ -30,4 +30,4 @@ pub use execution::{
     OpenSuspension, Owner, Phase, Waitpoint,
 };
 pub use settle::settle;
-pub use store::PartitionStore;
+pub use store::{BudgetStore, PartitionStore};

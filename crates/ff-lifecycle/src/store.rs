@@ -1,12 +1,18 @@
-//! What the rules over many records need of a store: one partition, inside one transaction.
+//! What the rules over many records need of a store, inside one transaction.
+//!
+//! No method here can fail. A store whose reads or writes can (a file) remembers the first fault,
+//! answers as if nothing were there, and lets the whole transaction fail before anybody hears of
+//! its outcome.
 
 use crate::execution::Execution;
+use ff_core::contracts::budget::{BudgetInfo, ReportUsageResult};
 use ff_core::contracts::stream::StreamFrame;
 use ff_core::limits::EXPIRY_SLACK_MS;
 use ff_core::{
-    AttemptIndex, ClaimId, ExecutionId, LaneId, LeaseEpoch, Namespace, TimestampMs,
-    WorkerInstanceId,
+    AttemptIndex, BudgetId, ClaimId, ExecutionId, LaneId, LeaseEpoch, MutationId, Namespace,
+    TimestampMs, WorkerInstanceId,
 };
+use serde::{Deserialize, Serialize};
 
 /// Which claim loop: namespace, worker instance, slot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,7 +26,7 @@ pub struct ClaimSlot {
 }
 
 /// The newest claim of a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimMemory {
     /// The claim.
     pub claim_id: ClaimId,
@@ -87,4 +93,47 @@ pub trait PartitionStore {
     fn drop_stream(&mut self, id: ExecutionId, attempt: AttemptIndex);
     /// Drops the oldest frame of an attempt and returns its payload bytes.
     fn drop_oldest_frame(&mut self, id: ExecutionId, attempt: AttemptIndex) -> usize;
+}
+
+/// What a budget remembers of one report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageMemory {
+    /// The budget.
+    pub budget_id: BudgetId,
+    /// The call.
+    pub mutation_id: MutationId,
+    /// What it answered.
+    pub result: ReportUsageResult,
+    /// The caller's key, if it gave one.
+    pub dedup_key: Option<String>,
+    /// The execution that reported: no lower epoch of it counts from now on.
+    pub execution_id: ExecutionId,
+    /// Its epoch.
+    pub lease_epoch: LeaseEpoch,
+    /// When all this is forgotten.
+    pub expires_at: TimestampMs,
+}
+
+/// The budgets of a store. What is read may be past its expiry; the rules compare it.
+pub trait BudgetStore {
+    /// Reads limits and usage.
+    fn budget(&self, budget_id: BudgetId) -> Option<BudgetInfo>;
+    /// Writes limits and usage.
+    fn put_budget(&mut self, info: BudgetInfo);
+    /// Reads what a call answered, and until when that is remembered.
+    fn reported(
+        &self,
+        budget_id: BudgetId,
+        mutation_id: MutationId,
+    ) -> Option<(ReportUsageResult, TimestampMs)>;
+    /// Reads until when a dedup key is remembered.
+    fn usage_key(&self, budget_id: BudgetId, dedup_key: &str) -> Option<TimestampMs>;
+    /// Reads the highest epoch seen of an execution, and until when that is remembered.
+    fn usage_epoch(
+        &self,
+        budget_id: BudgetId,
+        execution_id: ExecutionId,
+    ) -> Option<(LeaseEpoch, TimestampMs)>;
+    /// Remembers a report.
+    fn remember_usage(&mut self, memory: UsageMemory);
 }

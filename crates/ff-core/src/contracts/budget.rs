@@ -61,7 +61,8 @@ pub struct ReportUsageAndCheck {
 }
 
 /// The outcome of a report.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReportUsageResult {
     /// Counted, within every limit.
     Ok,

@@ -117,7 +117,8 @@ pub struct ResumeSignal {
     pub correlation_id: Option<String>,
     /// When it was accepted.
     pub accepted_at: TimestampMs,
-    /// What it carried.
+    /// What it carried; base64 in JSON.
+    #[serde(with = "crate::base64_text", default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Bytes>,
 }
 

@@ -119,7 +119,7 @@ pub struct AppendFrame {
 }
 
 /// Frames were appended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppendFrameOutcome {
     /// The id of the last of them.
     pub stream_id: FrameId,

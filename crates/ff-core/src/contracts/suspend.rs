@@ -80,7 +80,7 @@ impl SuspendExecution {
 }
 
 /// A suspension and the waitpoint that it waits on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
     /// The suspension, as sent.
     pub suspension_id: SuspensionId,

@@ -10,6 +10,7 @@ use crate::name::{check_label, check_snake_case};
 use crate::policy::at_most;
 use crate::time::TimestampMs;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Ends an execution with success.
@@ -75,7 +76,8 @@ pub struct CancelExecution {
 }
 
 /// What a cancel did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExecutionCancelled {
     /// It ended cancelled, now or by an earlier cancel.
     Ended,
@@ -127,7 +129,7 @@ pub struct TurnEnded<T> {
 }
 
 /// A finished execution is ready again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionReplayed {
     /// The index that the next attempt will have.
     pub attempt_index: AttemptIndex,

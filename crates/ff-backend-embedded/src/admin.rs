@@ -77,10 +77,12 @@ impl<S: Store> AdminBackend for EmbeddedBackend<S> {
     }
 
     async fn doctor(&self, fix: bool) -> EngineResult<Diagnosis> {
-        let examine = move |room: &mut S::Room, _| Ok(room.examine(fix));
-        if fix {
-            return self.store.write("doctor", examine).await;
+        let seen = self.store.read("doctor", |room: &mut S::Room, _| Ok(room.examine(false)));
+        let seen = seen.await?;
+        if !fix || seen.findings_total == 0 {
+            return Ok(seen);
         }
-        self.store.read("doctor", examine).await
+        // Only what is ill keeps everybody else waiting.
+        self.store.write("doctor", |room: &mut S::Room, _| Ok(room.examine(true))).await
     }
 }

@@ -21,6 +21,7 @@ mod listing;
 mod notice;
 mod store;
 
+mod file;
 mod memory;
 
 mod admin;
@@ -36,6 +37,7 @@ mod terminal;
 
 pub use backend::EmbeddedBackend;
 pub use clock::SystemClock;
+pub use file::{Access, Durability, FileBackend, FileConfig, FileStore};
 pub use memory::{MemoryBackend, MemoryStore, VirtualTime};
 
 use ff_core::EngineError;

@@ -4,8 +4,12 @@ use crate::EmbeddedBackend;
 use crate::store::{Room, Store};
 use ff_core::EngineResult;
 use ff_core::contracts::SubmitBackend;
-use ff_core::contracts::submit::{ExecutionSubmitted, SubmitExecution, SubmitExecutions};
+use ff_core::contracts::submit::{
+    ExecutionSubmitted, SubmitExecution, SubmitExecutions, split_calls,
+};
 use ff_core::partition::PartitionMap;
+
+type Outcome = EngineResult<ExecutionSubmitted>;
 
 #[async_trait::async_trait]
 impl<S: Store> SubmitBackend for EmbeddedBackend<S> {
@@ -13,11 +17,23 @@ impl<S: Store> SubmitBackend for EmbeddedBackend<S> {
         self.store.map()
     }
 
-    async fn submit_executions(
-        &self,
-        request: SubmitExecutions,
-    ) -> EngineResult<Vec<EngineResult<ExecutionSubmitted>>> {
+    async fn submit_executions(&self, request: SubmitExecutions) -> EngineResult<Vec<Outcome>> {
         request.check()?;
+        let mut outcomes = Vec::with_capacity(request.items.len());
+        for call in split_calls(request.items, |item| item.input.len()) {
+            let count = call.len();
+            match self.submit_call(call).await {
+                Ok(results) => outcomes.extend(results),
+                // Calls before this one stand, so it is told of its own items alone.
+                Err(error) => outcomes.extend((0..count).map(|_| Err(error.again()))),
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+impl<S: Store> EmbeddedBackend<S> {
+    async fn submit_call(&self, call: Vec<SubmitExecution>) -> EngineResult<Vec<Outcome>> {
         let map = self.store.map();
         let submit = move |room: &mut S::Room, now| {
             let submit = |item: &SubmitExecution| {
@@ -26,7 +42,7 @@ impl<S: Store> SubmitBackend for EmbeddedBackend<S> {
                 let partition = room.partition(item.execution_id.partition())?;
                 ff_lifecycle::submit::submit(partition, item, &defaults, now)
             };
-            Ok(request.items.iter().map(submit).collect())
+            Ok(call.iter().map(submit).collect())
         };
         self.store.write("submit_executions", submit).await
     }

@@ -28,7 +28,7 @@ proptest! {
     #[test]
     fn no_outcome_depends_on_whether_a_tick_has_run(history in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let lazy = MemoryFixture::fresh();
+        let lazy = MemoryFixture::fresh(1);
         let ticking = MemoryFixture::ticking();
         let outcome = runtime.block_on(compare(&lazy, &ticking, &history, Sight::Records));
         if let Err(divergence) = outcome {

@@ -101,24 +101,6 @@ pub(crate) fn connection(detail: impl fmt::Display) -> EngineError {
     EngineError::validation(ValidationKind::Connection, detail.to_string())
 }
 
-/// Makes the same error again, for the other items of a call that failed as a whole.
-pub(crate) fn again(error: &EngineError) -> EngineError {
-    match error {
-        EngineError::NotFound { entity } => EngineError::NotFound { entity: *entity },
-        EngineError::Validation { kind, detail } => EngineError::validation(*kind, detail.clone()),
-        EngineError::Contention(kind) => kind.clone().into(),
-        EngineError::Conflict(kind) => kind.clone().into(),
-        EngineError::State(kind) => kind.clone().into(),
-        EngineError::Bug(kind) => kind.clone().into(),
-        EngineError::Transport { backend, source } => {
-            EngineError::Transport { backend, source: source.to_string().into() }
-        }
-        EngineError::Unavailable { op, reason } => {
-            EngineError::Unavailable { op, reason: reason.clone() }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,13 +137,5 @@ mod tests {
         let timeout = Error::new(ErrorKind::Timeout, "Request timed out.");
         assert!(is_timeout(&timeout));
         assert!(matches!(call_error("ff_tick", timeout), EngineError::Transport { .. }));
-    }
-
-    #[test]
-    fn the_same_error_can_be_told_again() {
-        let error = server("ERR flowfabric: boom");
-        assert!(error.same_as(&again(&error)));
-        let error = call_error("ff_tick", Error::new(ErrorKind::IO, "gone"));
-        assert_eq!(error.to_string(), again(&error).to_string());
     }
 }

@@ -3,7 +3,6 @@
 use crate::args::{handle, maybe, text, with_handle};
 use crate::backend::ValkeyBackend;
 use crate::decode::cancel;
-use crate::error::again;
 use bytes::Bytes;
 use ff_core::contracts::LeaseBackend;
 use ff_core::contracts::lease::{LeaseRenewed, RenewLease, UpdateProgress};
@@ -48,7 +47,7 @@ impl LeaseBackend for ValkeyBackend {
                 }
                 Err(error) => {
                     for (place, _) in batch {
-                        outcomes[place] = Some(Err(again(&error)));
+                        outcomes[place] = Some(Err(error.again()));
                     }
                 }
             }

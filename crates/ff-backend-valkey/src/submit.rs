@@ -2,13 +2,13 @@
 
 use crate::args::{execution, extras, joined, optional, policy, text, when};
 use crate::backend::ValkeyBackend;
-use crate::error::again;
 use bytes::Bytes;
 use ff_core::contracts::SubmitBackend;
-use ff_core::contracts::submit::{ExecutionSubmitted, SubmitExecution, SubmitExecutions};
+use ff_core::contracts::submit::{
+    ExecutionSubmitted, SubmitExecution, SubmitExecutions, split_calls,
+};
 use ff_core::error::{BugKind, EngineResult};
 use ff_core::keys::partition_base;
-use ff_core::limits::{SUBMIT_CALL_BYTES_MAX, SUBMIT_CALL_ITEMS_MAX};
 use ff_core::partition::{Partition, PartitionMap};
 use ff_core::policy::LaneDefaults;
 use ff_script::functions::SUBMIT_EXECUTIONS;
@@ -58,12 +58,12 @@ impl ValkeyBackend {
     async fn submit_to(&self, partition: Partition, batch: Batch<'_>) -> Vec<(usize, Outcome)> {
         let base = partition_base(partition);
         let mut outcomes = Vec::with_capacity(batch.len());
-        for call in split(batch) {
+        for call in split_calls(batch, |(_, item)| item.input.len()) {
             let results = self.submit_call(&base, &call).await;
             match results {
                 Ok(results) => outcomes.extend(call.iter().map(|(place, _)| *place).zip(results)),
                 Err(error) => {
-                    outcomes.extend(call.iter().map(|(place, _)| (*place, Err(again(&error)))));
+                    outcomes.extend(call.iter().map(|(place, _)| (*place, Err(error.again()))));
                 }
             }
         }
@@ -86,28 +86,6 @@ impl ValkeyBackend {
         let items = call.iter().map(|(_, item)| *item);
         Ok(replies.into_iter().zip(items).map(|(reply, item)| outcome(reply, item)).collect())
     }
-}
-
-/// Splits what goes to one partition into calls that keep the limits; one item always fits.
-fn split(batch: Batch<'_>) -> Vec<Batch<'_>> {
-    let mut calls: Vec<Batch<'_>> = Vec::new();
-    let mut bytes = 0;
-    for entry in batch {
-        let size = entry.1.input.len();
-        match calls.last_mut() {
-            Some(call)
-                if call.len() < SUBMIT_CALL_ITEMS_MAX && bytes + size <= SUBMIT_CALL_BYTES_MAX =>
-            {
-                bytes += size;
-                call.push(entry);
-            }
-            _ => {
-                bytes = size;
-                calls.push(vec![entry]);
-            }
-        }
-    }
-    calls
 }
 
 /// Writes the fourteen arguments of an item.

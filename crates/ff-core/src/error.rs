@@ -109,6 +109,24 @@ impl EngineError {
         )
     }
 
+    /// Makes the same error again, for the other items of a call that failed as a whole. The source
+    /// of a transport error becomes its text.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::NotFound { entity } => Self::NotFound { entity: *entity },
+            Self::Validation { kind, detail } => Self::validation(*kind, detail.clone()),
+            Self::Contention(kind) => kind.clone().into(),
+            Self::Conflict(kind) => kind.clone().into(),
+            Self::State(kind) => kind.clone().into(),
+            Self::Bug(kind) => kind.clone().into(),
+            Self::Transport { backend, source } => {
+                Self::Transport { backend, source: source.to_string().into() }
+            }
+            Self::Unavailable { op, reason } => Self::Unavailable { op, reason: reason.clone() },
+        }
+    }
+
     /// Tells whether two errors say the same; sources of transport errors are not compared.
     pub fn same_as(&self, other: &Self) -> bool {
         match (self, other) {
@@ -434,4 +452,23 @@ pub enum BugKind {
     /// An invariant of the rules does not hold.
     #[error("invariant broken: {0}")]
     Invariant(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_error_can_be_told_again() {
+        let source = "gone".to_owned().into();
+        for error in [
+            EngineError::validation(ValidationKind::Cursor, "not concrete"),
+            EngineError::Bug(BugKind::Invariant("broken".to_owned())),
+            EngineError::Transport { backend: "valkey", source },
+            EngineError::Unavailable { op: "tick", reason: "busy".to_owned() },
+        ] {
+            assert!(error.same_as(&error.again()));
+            assert_eq!(error.to_string(), error.again().to_string());
+        }
+    }
 }

@@ -37,8 +37,9 @@ pub fn append(
     let (frames, outcome) = next.number_frames(request, now);
     let attempt = next.attempt_index();
     store.push_frames(id, attempt, frames);
-    while next.frames.kept > FRAMES_PER_STREAM_MAX as u64
-        || next.frames.kept_bytes > STREAM_BYTES_MAX
+    while next.frames.kept > 0
+        && (next.frames.kept > FRAMES_PER_STREAM_MAX as u64
+            || next.frames.kept_bytes > STREAM_BYTES_MAX)
     {
         next.frames.kept_bytes -= store.drop_oldest_frame(id, attempt) as u64;
         next.frames.kept -= 1;

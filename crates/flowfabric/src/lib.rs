@@ -1,4 +1,4 @@
-//! Durable execution on the Valkey you already run, or in one process.
+//! Durable execution on the Valkey you already run, or on one file.
 //!
 //! This crate picks a backend by its URL and re-exports the SDK. A producer or a worker that wants
 //! fewer dependencies takes `ff-sdk` and one backend crate instead; the code stays the same.
@@ -26,7 +26,9 @@ use ff_core::error::ValidationKind;
 
 /// The URL schemes that [`connect`] knows, for messages and `--help`.
 pub const SCHEMES: &[&str] = &[
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "embedded")]
+    "file:",
+    #[cfg(feature = "embedded")]
     "memory:",
     #[cfg(feature = "valkey")]
     "valkey://",
@@ -42,19 +44,27 @@ pub const SCHEMES: &[&str] = &[
 ///
 /// | URL | backend |
 /// | --- | --- |
+/// | `file:<path>` | one file, made if it is missing; this process owns it |
+/// | `file:<path>?access=guest` | the same beside its owner: reads, submits, signals, cancels, replays |
 /// | `memory:` | a new store in this process; it ends with it |
 /// | `valkey://[user:password@]host:port` | one Valkey server |
 /// | `valkey-cluster://host:port[,host:port...]` | a Valkey cluster, by any of its nodes |
 /// | `valkeys://...`, `valkeys-cluster://...` | the same over TLS, with feature `tls` |
 ///
-/// A Valkey URL may end in `?connections=`, `timeout_ms=`, `connect_timeout_ms=`, `partitions=`.
+/// A file's URL may end in `?access=owner|guest`, `durability=file|fast`, `size_max=<bytes>`. A
+/// Valkey URL may end in `?connections=`, `timeout_ms=`, `connect_timeout_ms=`, `partitions=`.
 ///
-/// A URL that nobody knows, a server that is too old or a wrong password is
-/// `Validation(Connection)`; a server that does not answer is `Transport`.
+/// A URL that nobody knows, a server that is too old, a wrong password, a file that is damaged,
+/// foreign or owned by another process is `Validation(Connection)`; a server that does not answer is `Transport`.
 pub async fn connect(url: &str) -> EngineResult<Arc<dyn EngineBackend>> {
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "embedded")]
     if url == "memory:" {
         return Ok(Arc::new(ff_backend_embedded::MemoryBackend::new()));
+    }
+    #[cfg(feature = "embedded")]
+    if url.starts_with("file:") {
+        let config = ff_backend_embedded::FileConfig::parse(url)?;
+        return Ok(Arc::new(ff_backend_embedded::FileBackend::open(config).await?));
     }
     #[cfg(feature = "valkey")]
     if url.starts_with("valkey") {

@@ -1,13 +1,19 @@
-//! A fresh store in memory whose clock stands still until it is moved.
+//! Fresh stores whose clock stands still until it is moved.
+#![allow(dead_code, reason = "each test binary uses its part of this file")]
 
-use ff_backend_embedded::MemoryBackend;
+use ff_backend_embedded::{Durability, FileBackend, FileConfig, MemoryBackend};
 use ff_conformance::{Fixture, START};
 use ff_core::contracts::ClaimBackend;
 use ff_core::contracts::claim::Tick;
 use ff_core::partition::{Partition, PartitionMap};
 use ff_core::time::ManualClock;
-use ff_core::{Clock, EngineBackend, TimestampMs};
+use ff_core::{Clock, EngineBackend, MutationId, TimestampMs};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+fn map(partitions: u16) -> PartitionMap {
+    PartitionMap::new(partitions).expect("a legal count")
+}
 
 pub struct MemoryFixture {
     backend: MemoryBackend,
@@ -16,17 +22,15 @@ pub struct MemoryFixture {
 }
 
 impl MemoryFixture {
-    pub fn fresh() -> Self {
+    pub fn fresh(partitions: u16) -> Self {
         let clock = Arc::new(ManualClock::new(START));
-        let one = PartitionMap::new(1).expect("one partition is within the bounds");
-        let backend = MemoryBackend::with_clock(clock.clone(), one);
+        let backend = MemoryBackend::with_clock(clock.clone(), map(partitions));
         Self { backend, clock, ticks: false }
     }
 
     /// Handles every timer that is due whenever the time moves.
-    #[allow(dead_code, reason = "each test binary uses its part of this file")]
     pub fn ticking() -> Self {
-        Self { ticks: true, ..Self::fresh() }
+        Self { ticks: true, ..Self::fresh(1) }
     }
 }
 
@@ -54,5 +58,74 @@ impl Fixture for MemoryFixture {
 
     async fn dump(&self) -> String {
         self.backend.dump()
+    }
+}
+
+/// A folder of a test's own, gone with it.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn fresh() -> Self {
+        let name = format!("flowfabric-test-{}", MutationId::generate());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.0.join("ff.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub struct FileFixture {
+    backend: FileBackend,
+    clock: Arc<ManualClock>,
+    // After the backend, which closes the file when it is dropped.
+    _folder: Folder,
+}
+
+impl FileFixture {
+    pub async fn fresh(partitions: u16) -> Self {
+        let folder = Folder::fresh();
+        let clock = Arc::new(ManualClock::new(START));
+        let config = FileConfig::new(folder.file())
+            .durability(Durability::Fast)
+            .partitions(map(partitions))
+            .clock(clock.clone());
+        let backend = FileBackend::open(config).await.expect("a new file opens");
+        Self { backend, clock, _folder: folder }
+    }
+}
+
+#[async_trait::async_trait]
+impl Fixture for FileFixture {
+    fn backend(&self) -> Arc<dyn EngineBackend> {
+        Arc::new(self.backend.clone())
+    }
+
+    async fn another_connection(&self) -> Arc<dyn EngineBackend> {
+        self.backend()
+    }
+
+    fn now(&self) -> TimestampMs {
+        self.clock.now()
+    }
+
+    async fn advance(&self, span_ms: u64) {
+        self.clock.move_to(self.clock.now().plus_ms(span_ms));
+    }
+
+    async fn dump(&self) -> String {
+        self.backend.dump().await.expect("a dump")
     }
 }

@@ -4,7 +4,7 @@ use crate::error::{EngineError, EngineResult, ValidationKind};
 use crate::ids::ExecutionId;
 use crate::limits::{
     IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_WINDOW_MS_DEFAULT, IDEMPOTENCY_WINDOW_MS_MAX,
-    PAYLOAD_BYTES_MAX, SUBMIT_ITEMS_MAX,
+    PAYLOAD_BYTES_MAX, SUBMIT_CALL_BYTES_MAX, SUBMIT_CALL_ITEMS_MAX, SUBMIT_ITEMS_MAX,
 };
 use crate::name::{ExecutionKind, FairnessKey, LaneId, Namespace, check_label};
 use crate::partition::PartitionMap;
@@ -175,6 +175,32 @@ impl ExecutionSubmitted {
             Self::Created { execution_id } | Self::Duplicate { execution_id } => execution_id,
         }
     }
+}
+
+/// Splits items into calls that keep the limits on their number and on their bytes, in order; one
+/// item always fits.
+pub fn split_calls<T>(
+    items: impl IntoIterator<Item = T>,
+    bytes_of: impl Fn(&T) -> usize,
+) -> Vec<Vec<T>> {
+    let mut calls: Vec<Vec<T>> = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        let size = bytes_of(&item);
+        match calls.last_mut() {
+            Some(call)
+                if call.len() < SUBMIT_CALL_ITEMS_MAX && bytes + size <= SUBMIT_CALL_BYTES_MAX =>
+            {
+                bytes += size;
+                call.push(item);
+            }
+            _ => {
+                bytes = size;
+                calls.push(vec![item]);
+            }
+        }
+    }
+    calls
 }
 
 /// Takes executions in.

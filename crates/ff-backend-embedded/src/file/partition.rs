@@ -1,0 +1,562 @@
+//! One partition of the file, inside a transaction: records, and the columns that are its indexes.
+
+use super::definitions::Definitions;
+use super::record::{Parts, Record};
+use super::sql::{Sql, damaged};
+use crate::notice::Outward;
+use bytes::Bytes;
+use ff_core::contracts::notice::Notice;
+use ff_core::contracts::stream::StreamFrame;
+use ff_core::partition::Partition;
+use ff_core::{AttemptIndex, ExecutionId, LaneId, Namespace, SignalId, TimestampMs};
+use ff_lifecycle::store::{ClaimMemory, ClaimSlot, IdempotencyEntry};
+use ff_lifecycle::{AcceptedSignal, Execution, PartitionStore};
+use rusqlite::params;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+/// Partitions take turns on one connection: this is the one whose turn it is.
+#[derive(Debug)]
+pub struct FilePartition {
+    pub(super) sql: Sql,
+    pub(super) number: u16,
+    pub(super) notices: Vec<Notice>,
+    pub(super) definitions: Definitions,
+    /// What the operation has read. `None` stands for a record that is not there.
+    seen: RefCell<HashMap<ExecutionId, Option<Seen>>>,
+    /// Records that the operation could not read.
+    damaged: RefCell<Vec<(ExecutionId, String)>>,
+}
+
+/// A record as it stands in the file.
+#[derive(Clone, Debug)]
+struct Seen {
+    seq: i64,
+    lane: i64,
+    columns: Columns,
+    is_live: bool,
+    signals: Vec<SignalId>,
+    outward: Outward,
+}
+
+/// The columns that are derived from a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub(super) state: String,
+    pub(super) owner: String,
+    pub(super) route: String,
+    pub(super) score: i64,
+    pub(super) due_at: Option<i64>,
+}
+
+/// A row of the table of executions.
+pub(super) struct Row {
+    pub(super) seq: i64,
+    pub(super) lane: i64,
+    pub(super) columns: Columns,
+    pub(super) signals: i64,
+    pub(super) record: String,
+    pub(super) result: Option<Vec<u8>>,
+}
+
+pub(super) fn column_of(at: TimestampMs) -> i64 {
+    number_of(at.as_millis())
+}
+
+/// A count or a length as SQLite keeps it.
+pub(super) fn number_of(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+pub(super) fn time_of(column: i64) -> TimestampMs {
+    TimestampMs::from_millis(u64::try_from(column).unwrap_or(0))
+}
+
+impl Columns {
+    pub(super) fn of(execution: &Execution) -> Self {
+        let owner = execution.owner();
+        let ready = owner.index == ff_core::state::OwnerIndex::Ready;
+        Self {
+            state: execution.public_state().as_str().to_owned(),
+            owner: owner.index.as_str().to_owned(),
+            route: if ready { execution.definition.route.clone() } else { String::new() },
+            score: owner.score,
+            due_at: execution.due().map(column_of),
+        }
+    }
+}
+
+/// Selects rows for [`Row::read`].
+macro_rules! select_rows {
+    ($which:literal) => {
+        concat!(
+            "select seq, lane, state, owner, route, score, due_at, signals, record, result ",
+            "from executions ",
+            $which
+        )
+    };
+}
+pub(super) use select_rows;
+
+impl Row {
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let columns = Columns {
+            state: row.get(2)?,
+            owner: row.get(3)?,
+            route: row.get(4)?,
+            score: row.get(5)?,
+            due_at: row.get(6)?,
+        };
+        Ok(Self {
+            seq: row.get(0)?,
+            lane: row.get(1)?,
+            columns,
+            signals: row.get(7)?,
+            record: row.get(8)?,
+            result: row.get(9)?,
+        })
+    }
+}
+
+impl FilePartition {
+    pub(super) fn new(sql: Sql) -> Self {
+        Self {
+            sql,
+            number: 0,
+            notices: Vec::new(),
+            definitions: Definitions::default(),
+            seen: RefCell::default(),
+            damaged: RefCell::default(),
+        }
+    }
+
+    /// Begins an operation: nothing has been read yet.
+    pub(super) fn begin(&self) {
+        self.seen.borrow_mut().clear();
+        self.damaged.borrow_mut().clear();
+    }
+
+    /// Returns what the operation could not read, the first of it.
+    pub(super) fn take_damaged(&self) -> Option<(ExecutionId, String)> {
+        self.damaged.borrow_mut().drain(..).next()
+    }
+
+    /// Puts a record together from its row.
+    pub(super) fn join(&self, id: ExecutionId, row: Row) -> Result<Execution, String> {
+        let definition = self.definitions.read(&self.sql, id, row.seq, row.lane)?;
+        let record: Record =
+            serde_json::from_str(&row.record).map_err(|error| error.to_string())?;
+        let signals = if row.signals > 0 { self.signals_of(row.seq)? } else { Vec::new() };
+        let result = row.result.map(Bytes::from);
+        Ok(Parts { definition, record, signals, result }.into())
+    }
+
+    fn signals_of(&self, seq: i64) -> Result<Vec<AcceptedSignal>, String> {
+        let select = "select signal from signals where seq = ? order by number";
+        let signals = self.sql.rows(select, [seq], |row| row.get::<_, String>(0));
+        let parse = |json: String| serde_json::from_str(&json).map_err(|error| error.to_string());
+        signals.into_iter().map(parse).collect()
+    }
+
+    /// Returns the number of a lane of this partition, made on first use.
+    fn lane(&mut self, namespace: &Namespace, lane: &LaneId) -> i64 {
+        if let Some(known) = self.find_lane(namespace, lane) {
+            return known;
+        }
+        let insert = "insert into lanes (partition, namespace, name) values (?, ?, ?)";
+        self.sql.run(insert, params![self.number, namespace.as_str(), lane.as_str()]);
+        self.sql.connection().last_insert_rowid()
+    }
+
+    /// Returns the number of a lane that ever held work.
+    pub(super) fn find_lane(&self, namespace: &Namespace, lane: &LaneId) -> Option<i64> {
+        let select = "select lane from lanes where partition = ? and namespace = ? and name = ?";
+        let name = params![self.number, namespace.as_str(), lane.as_str()];
+        self.sql.row(select, name, |row| row.get(0))
+    }
+
+    fn row(&self, id: ExecutionId) -> Option<Row> {
+        self.sql.row(select_rows!("where id = ?"), [id.to_string()], Row::read)
+    }
+
+    fn remember(&self, id: ExecutionId, row: &RowPlace, execution: &Execution) {
+        let seen = Seen {
+            seq: row.seq,
+            lane: row.lane,
+            columns: row.columns.clone(),
+            is_live: execution.is_live(),
+            signals: execution.signals.iter().map(|s| s.signal.signal_id).collect(),
+            outward: Outward::of(execution),
+        };
+        self.seen.borrow_mut().insert(id, Some(seen));
+    }
+
+    fn seen(&self, id: ExecutionId) -> Option<Seen> {
+        if !self.seen.borrow().contains_key(&id) {
+            let _ = self.get(id);
+        }
+        self.seen.borrow().get(&id).cloned().flatten()
+    }
+
+    /// Counts a live record in or out of its route.
+    fn count_route(&self, lane: i64, route: &str, one_more: bool) {
+        if route.is_empty() {
+            return;
+        }
+        let add = "insert into routes (lane, route, live) values (?, ?, 1) \
+                   on conflict do update set live = live + 1";
+        if one_more {
+            self.sql.run(add, params![lane, route]);
+            return;
+        }
+        let take = "update routes set live = live - 1 where lane = ? and route = ?";
+        self.sql.run(take, params![lane, route]);
+        let forget = "delete from routes where lane = ? and route = ? and live <= 0";
+        self.sql.run(forget, params![lane, route]);
+    }
+
+    /// Notes that work became ready or a timer moved to the front, before it is written.
+    fn note(&mut self, lane: i64, before: Option<&Columns>, after: &Columns) {
+        let ready = ff_core::state::OwnerIndex::Ready.as_str();
+        let partition = Partition::new_unchecked(self.number);
+        let was_ready = before.is_some_and(|before| before.owner == ready);
+        if after.owner == ready && !was_ready {
+            let select = "select 1 from executions \
+                          where lane = ? and owner = 'ready' and route = ? limit 1";
+            let any = self.sql.row(select, params![lane, after.route], |_| Ok(()));
+            if any.is_none() && !self.notices.contains(&Notice::Ready(partition)) {
+                self.notices.push(Notice::Ready(partition));
+            }
+        }
+        if after.due_at.is_none() || before.is_some_and(|before| before.due_at == after.due_at) {
+            return;
+        }
+        let Some(at) = after.due_at.map(time_of) else { return };
+        if self.due_head().is_none_or(|(head, _)| at < head) {
+            self.notices.push(Notice::Due { partition, at });
+        }
+    }
+
+    fn insert(&mut self, id: ExecutionId, columns: &Columns, parts: &Parts) -> (i64, i64) {
+        let definition = &parts.definition;
+        let lane = self.lane(&definition.namespace, &definition.lane);
+        self.note(lane, None, columns);
+        let insert = "insert into executions (id, lane, partition, state, owner, route, score, \
+                      due_at, attempts, updated_at, signals, record, result) \
+                      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let record = self.sql.document("record", &parts.record);
+        self.sql.run(
+            insert,
+            params![
+                id.to_string(),
+                lane,
+                self.number,
+                columns.state,
+                columns.owner,
+                columns.route,
+                columns.score,
+                columns.due_at,
+                parts.record.attempts,
+                column_of(parts.record.updated_at),
+                number_of(parts.signals.len()),
+                record,
+                parts.result.as_deref(),
+            ],
+        );
+        let seq = self.sql.connection().last_insert_rowid();
+        self.definitions.write(&self.sql, seq, definition);
+        (seq, lane)
+    }
+
+    fn update(&self, seen: &Seen, columns: &Columns, parts: &Parts) {
+        let record = self.sql.document("record", &parts.record);
+        let (seq, result) = (seen.seq, parts.result.as_deref());
+        let (attempts, signals) = (parts.record.attempts, number_of(parts.signals.len()));
+        let updated_at = column_of(parts.record.updated_at);
+        if seen.columns == *columns {
+            // No index is touched: SQLite looks at the columns that a statement names.
+            let update = "update executions set attempts = ?, updated_at = ?, signals = ?, \
+                          record = ?, result = ? where seq = ?";
+            self.sql.run(update, params![attempts, updated_at, signals, record, result, seq]);
+            return;
+        }
+        if seen.columns == (Columns { due_at: seen.columns.due_at, ..columns.clone() }) {
+            let update = "update executions set due_at = ?, attempts = ?, updated_at = ?, \
+                          signals = ?, record = ?, result = ? where seq = ?";
+            let due_at = columns.due_at;
+            self.sql
+                .run(update, params![due_at, attempts, updated_at, signals, record, result, seq]);
+            return;
+        }
+        let update = "update executions set state = ?, owner = ?, route = ?, score = ?, \
+                      due_at = ?, attempts = ?, updated_at = ?, signals = ?, record = ?, \
+                      result = ? where seq = ?";
+        self.sql.run(
+            update,
+            params![
+                columns.state,
+                columns.owner,
+                columns.route,
+                columns.score,
+                columns.due_at,
+                attempts,
+                updated_at,
+                signals,
+                record,
+                result,
+                seq,
+            ],
+        );
+    }
+
+    /// Brings the table of signals up to date: they are only ever added and forgotten.
+    fn keep_signals(&self, seq: i64, before: &[SignalId], signals: &[AcceptedSignal]) {
+        let now: BTreeSet<SignalId> = signals.iter().map(|s| s.signal.signal_id).collect();
+        for gone in before.iter().filter(|id| !now.contains(id)) {
+            let forget = "delete from signals where seq = ? and signal_id = ?";
+            self.sql.run(forget, params![seq, gone.to_string()]);
+        }
+        let before: BTreeSet<SignalId> = before.iter().copied().collect();
+        let new = |s: &&AcceptedSignal| !before.contains(&s.signal.signal_id);
+        for signal in signals.iter().filter(new) {
+            let json = self.sql.document("signal", signal);
+            let insert = "insert into signals (seq, signal_id, signal) values (?, ?, ?)";
+            self.sql.run(insert, params![seq, signal.signal.signal_id.to_string(), json]);
+        }
+    }
+}
+
+/// What of a row outlives the record that was made from it.
+struct RowPlace {
+    seq: i64,
+    lane: i64,
+    columns: Columns,
+}
+
+impl PartitionStore for FilePartition {
+    fn get(&self, id: ExecutionId) -> Option<Execution> {
+        let Some(row) = self.row(id) else {
+            self.seen.borrow_mut().insert(id, None);
+            return None;
+        };
+        let place = RowPlace { seq: row.seq, lane: row.lane, columns: row.columns.clone() };
+        match self.join(id, row) {
+            Ok(execution) => {
+                self.remember(id, &place, &execution);
+                Some(execution)
+            }
+            Err(problem) => {
+                self.damaged.borrow_mut().push((id, problem));
+                None
+            }
+        }
+    }
+
+    fn put(&mut self, execution: Execution) {
+        let id = execution.id();
+        let columns = Columns::of(&execution);
+        let (is_live, outward) = (execution.is_live(), Outward::of(&execution));
+        let before = self.seen(id);
+        if let Some(before) = &before {
+            self.note(before.lane, Some(&before.columns), &columns);
+            self.notices.extend(before.outward.changes(&execution));
+        }
+        let parts = Parts::from(execution);
+        let signals = parts.signals.iter().map(|s| s.signal.signal_id).collect();
+        let (seq, lane) = match &before {
+            Some(before) => {
+                self.update(before, &columns, &parts);
+                (before.seq, before.lane)
+            }
+            None => self.insert(id, &columns, &parts),
+        };
+        let known = before.as_ref().map_or(&[][..], |before| &before.signals);
+        if !(known.is_empty() && parts.signals.is_empty()) {
+            self.keep_signals(seq, known, &parts.signals);
+        }
+        let was_live = before.is_some_and(|before| before.is_live);
+        if was_live != is_live {
+            self.count_route(lane, &parts.definition.route, is_live);
+        }
+        let seen = Seen { seq, lane, columns, is_live, signals, outward };
+        self.seen.borrow_mut().insert(id, Some(seen));
+    }
+
+    fn remove(&mut self, id: ExecutionId) {
+        let Some(seen) = self.seen(id) else {
+            self.set_aside(id);
+            return;
+        };
+        if seen.is_live {
+            let route = self.definitions.route(&self.sql, id, seen.seq, seen.lane);
+            self.count_route(seen.lane, &route.unwrap_or_default(), false);
+        }
+        for delete in [
+            "delete from frames where seq = ?",
+            "delete from signals where seq = ?",
+            "delete from definitions where seq = ?",
+            "delete from executions where seq = ?",
+        ] {
+            self.sql.run(delete, [seen.seq]);
+        }
+        self.definitions.forget(seen.seq);
+        self.seen.borrow_mut().insert(id, None);
+    }
+
+    fn ready_routes(&self, namespace: &Namespace, lane: &LaneId) -> Vec<String> {
+        let Some(lane) = self.find_lane(namespace, lane) else {
+            return Vec::new();
+        };
+        self.routes_of(lane)
+    }
+
+    fn live_routes(&self, namespace: &Namespace, lane: &LaneId, route: &str) -> (usize, bool) {
+        let Some(lane) = self.find_lane(namespace, lane) else {
+            return (0, false);
+        };
+        let select = "select count(*), coalesce(sum(route = ?), 0) from routes where lane = ?";
+        let counted = self.sql.row(select, params![route, lane], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? > 0))
+        });
+        let (count, known) = counted.unwrap_or_default();
+        (usize::try_from(count).unwrap_or(usize::MAX), known)
+    }
+
+    fn ready_head(
+        &self,
+        namespace: &Namespace,
+        lane: &LaneId,
+        route: &str,
+    ) -> Option<(i64, ExecutionId)> {
+        let lane = self.find_lane(namespace, lane)?;
+        let select = "select score, id from executions \
+                      where lane = ? and owner = 'ready' and route = ? order by score, id limit 1";
+        let head = self.sql.row(select, params![lane, route], entry_of)?;
+        self.entry(head)
+    }
+
+    fn due_head(&self) -> Option<(TimestampMs, ExecutionId)> {
+        let select = "select due_at, id from executions \
+                      where partition = ? and due_at is not null order by due_at, id limit 1";
+        let (at, id) = self.entry(self.sql.row(select, [self.number], entry_of)?)?;
+        Some((time_of(at), id))
+    }
+
+    fn idempotency(&self, namespace: &Namespace, key: &str) -> Option<IdempotencyEntry> {
+        let select = "select execution_id, expires_at from idempotency \
+                      where partition = ? and namespace = ? and key = ?";
+        let params = params![self.number, namespace.as_str(), key];
+        let (id, expires_at) = self
+            .sql
+            .row(select, params, |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        let execution_id = self.sql.sound(id.parse().map_err(|e| damaged("idempotency", e)))?;
+        Some(IdempotencyEntry { execution_id, expires_at: time_of(expires_at) })
+    }
+
+    fn remember_key(&mut self, namespace: &Namespace, key: &str, entry: IdempotencyEntry) {
+        let replace = "insert or replace into idempotency \
+                       (partition, namespace, key, execution_id, expires_at) \
+                       values (?, ?, ?, ?, ?)";
+        let (id, expires_at) = (entry.execution_id.to_string(), column_of(entry.expires_at));
+        self.sql.run(replace, params![self.number, namespace.as_str(), key, id, expires_at]);
+    }
+
+    fn claim_memory(&self, slot: &ClaimSlot) -> Option<ClaimMemory> {
+        let select = "select memory from claims \
+                      where partition = ? and namespace = ? and instance = ? and slot = ?";
+        let ClaimSlot { namespace, worker_instance_id, slot } = slot;
+        let params = params![self.number, namespace.as_str(), worker_instance_id.as_str(), slot];
+        let json: String = self.sql.row(select, params, |row| row.get(0))?;
+        self.sql.parsed("claim memory", &json)
+    }
+
+    fn remember_claim(&mut self, slot: ClaimSlot, memory: ClaimMemory) {
+        let upsert = "insert into claims \
+                      (partition, namespace, instance, slot, memory, expires_at) \
+                      values (?, ?, ?, ?, ?, ?) \
+                      on conflict do update set memory = excluded.memory, \
+                      expires_at = excluded.expires_at";
+        let ClaimSlot { namespace, worker_instance_id, slot } = slot;
+        let (instance, expires_at) =
+            (worker_instance_id.as_str(), column_of(memory.forgotten_at()));
+        let json = self.sql.document("claim memory", &memory);
+        let params = params![self.number, namespace.as_str(), instance, slot, json, expires_at];
+        self.sql.run(upsert, params);
+    }
+
+    fn push_frames(&mut self, id: ExecutionId, attempt: AttemptIndex, frames: Vec<StreamFrame>) {
+        let Some(seen) = self.seen(id) else { return };
+        let insert = "insert into frames \
+                      (seq, attempt, at, sequence, frame_type, payload, correlation_id) \
+                      values (?, ?, ?, ?, ?, ?, ?)";
+        for frame in frames {
+            let (at, sequence) = (column_of(frame.id.at), frame.id.sequence);
+            let payload = frame.payload.as_ref();
+            let StreamFrame { frame_type, correlation_id, .. } = &frame;
+            let params = params![
+                seen.seq,
+                attempt.0,
+                at,
+                number_of(sequence),
+                frame_type,
+                payload,
+                correlation_id
+            ];
+            self.sql.run(insert, params);
+        }
+    }
+
+    fn drop_stream(&mut self, id: ExecutionId, attempt: AttemptIndex) {
+        if let Some(seen) = self.seen(id) {
+            let delete = "delete from frames where seq = ? and attempt = ?";
+            self.sql.run(delete, params![seen.seq, attempt.0]);
+        }
+    }
+
+    fn drop_oldest_frame(&mut self, id: ExecutionId, attempt: AttemptIndex) -> usize {
+        let Some(seen) = self.seen(id) else { return 0 };
+        let select = "select at, sequence, length(payload) from frames \
+                      where seq = ? and attempt = ? order by at, sequence limit 1";
+        let oldest = self.sql.row(select, params![seen.seq, attempt.0], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        });
+        let Some((at, sequence, bytes)) = oldest else { return 0 };
+        let delete = "delete from frames where seq = ? and attempt = ? and at = ? and sequence = ?";
+        self.sql.run(delete, params![seen.seq, attempt.0, at, sequence]);
+        usize::try_from(bytes).unwrap_or(0)
+    }
+}
+
+pub(super) fn entry_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, String)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+impl FilePartition {
+    pub(super) fn entry(&self, (score, id): (i64, String)) -> Option<(i64, ExecutionId)> {
+        let id = id.parse().map_err(|error| damaged("execution id", error));
+        self.sql.sound(id).map(|id| (score, id))
+    }
+
+    /// Lists the routes of a lane that hold ready records: one step of the index a route.
+    pub(super) fn routes_of(&self, lane: i64) -> Vec<String> {
+        let first = "select min(route) from executions where lane = ? and owner = 'ready'";
+        let next = "select min(route) from executions \
+                    where lane = ? and owner = 'ready' and route > ?";
+        let mut routes: Vec<String> = Vec::new();
+        let mut found = self.sql.row(first, [lane], |row| row.get::<_, Option<String>>(0));
+        while let Some(Some(route)) = found {
+            found = self.sql.row(next, params![lane, route], |row| row.get(0));
+            routes.push(route);
+        }
+        routes
+    }
+
+    /// Takes a record that cannot be read out of every index, so that it stops nobody; `doctor`
+    /// tells of it.
+    fn set_aside(&self, id: ExecutionId) {
+        if self.damaged.borrow().iter().any(|(known, _)| *known == id) {
+            let update = "update executions set owner = 'damaged', due_at = null where id = ?";
+            self.sql.run(update, [id.to_string()]);
+        }
+    }
+}

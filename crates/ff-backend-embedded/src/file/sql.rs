@@ -1,0 +1,118 @@
+//! A connection whose methods cannot fail: the first fault is remembered, and the transaction that
+//! it happened in is undone before anybody hears of an outcome.
+
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::cell::RefCell;
+use std::fmt::Display;
+
+/// Statements that a connection keeps prepared; there are fewer.
+const STATEMENTS_KEPT: usize = 96;
+
+/// Why a transaction cannot stand.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// SQLite said no.
+    Sqlite(rusqlite::Error),
+    /// What the file holds is not what was ever written there.
+    Damaged(String),
+    /// A rule panicked.
+    Panicked,
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Sql {
+    connection: Connection,
+    fault: RefCell<Option<Fault>>,
+}
+
+impl Sql {
+    pub(crate) fn new(connection: Connection) -> Self {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        Self { connection, fault: RefCell::new(None) }
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Returns the first fault since this was asked last.
+    pub(crate) fn take_fault(&self) -> Option<Fault> {
+        self.fault.borrow_mut().take()
+    }
+
+    /// Remembers a fault, unless there is one.
+    pub(crate) fn blame(&self, fault: impl Into<Fault>) {
+        self.fault.borrow_mut().get_or_insert(fault.into());
+    }
+
+    /// Tells whether the transaction is lost. SQLite may then have undone it by itself, and what
+    /// came after would stand alone: so nothing does.
+    fn is_lost(&self) -> bool {
+        self.fault.borrow().is_some()
+    }
+
+    /// Takes a value out of a result; a fault in its place is remembered.
+    pub(crate) fn sound<T>(&self, result: Result<T, impl Into<Fault>>) -> Option<T> {
+        result.map_err(|fault| self.blame(fault)).ok()
+    }
+
+    /// Reads one row, if there is one.
+    pub(crate) fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Option<T> {
+        if self.is_lost() {
+            return None;
+        }
+        let row = || self.connection.prepare_cached(sql)?.query_row(params, read).optional();
+        self.sound(row()).flatten()
+    }
+
+    /// Reads rows.
+    pub(crate) fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Vec<T> {
+        if self.is_lost() {
+            return Vec::new();
+        }
+        let rows = || self.connection.prepare_cached(sql)?.query_map(params, read)?.collect();
+        self.sound(rows()).unwrap_or_default()
+    }
+
+    /// Writes; returns the number of rows that changed.
+    pub(crate) fn run(&self, sql: &str, params: impl Params) -> usize {
+        if self.is_lost() {
+            return 0;
+        }
+        let run = || self.connection.prepare_cached(sql)?.execute(params);
+        self.sound(run()).unwrap_or_default()
+    }
+
+    /// Reads a document.
+    pub(crate) fn parsed<T: DeserializeOwned>(&self, what: &str, json: &str) -> Option<T> {
+        self.sound(serde_json::from_str(json).map_err(|error| damaged(what, error)))
+    }
+
+    /// Writes a document.
+    pub(crate) fn document(&self, what: &str, value: &impl Serialize) -> String {
+        let json = serde_json::to_string(value).map_err(|error| damaged(what, error));
+        self.sound(json).unwrap_or_default()
+    }
+}
+
+pub(crate) fn damaged(what: &str, error: impl Display) -> Fault {
+    Fault::Damaged(format!("{what}: {error}"))
+}

@@ -1,10 +1,11 @@
-//! Random histories: what a store shows must not depend on who ticks, or when.
+//! Random histories: what a store shows must not depend on who ticks, or when, nor on where it is
+//! kept.
 
 mod support;
 
 use ff_conformance::differential::{Sight, Step, compare};
 use proptest::prelude::*;
-use support::MemoryFixture;
+use support::{FileFixture, MemoryFixture};
 
 /// How many histories are tried; `FF_HISTORIES` asks for more.
 fn cases() -> u32 {
@@ -31,6 +32,27 @@ proptest! {
         let lazy = MemoryFixture::fresh(1);
         let ticking = MemoryFixture::ticking();
         let outcome = runtime.block_on(compare(&lazy, &ticking, &history, Sight::Records));
+        if let Err(divergence) = outcome {
+            return Err(TestCaseError::fail(divergence.to_string()));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        // Each opens a file of its own.
+        cases: cases() / 3,
+        max_shrink_iters: 2_000,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_file_shows_what_memory_shows(history in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let outcome = runtime.expect("a runtime").block_on(async {
+            let file = FileFixture::fresh(1).await;
+            compare(&MemoryFixture::fresh(1), &file, &history, Sight::All).await
+        });
         if let Err(divergence) = outcome {
             return Err(TestCaseError::fail(divergence.to_string()));
         }

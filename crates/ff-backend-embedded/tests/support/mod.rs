@@ -1,6 +1,8 @@
 //! Fresh stores whose clock stands still until it is moved.
 #![allow(dead_code, reason = "each test binary uses its part of this file")]
 
+pub mod work;
+
 use ff_backend_embedded::{Durability, FileBackend, FileConfig, MemoryBackend};
 use ff_conformance::{Fixture, START};
 use ff_core::contracts::ClaimBackend;

@@ -7,6 +7,7 @@ use crate::run::{cargo, show};
 
 mod core;
 mod figures;
+mod latency;
 mod load;
 mod meter;
 mod scenario;
@@ -28,6 +29,7 @@ Examples:
   cargo xtask bench core                     memory, then a private Valkey 8
   cargo xtask bench core --quick             one short round: figures of little worth
   cargo xtask bench core --url memory:       one store alone
+  cargo xtask bench embedded                 memory and files
   cargo xtask bench core --payload 4096 --json bench.json
 
 Rates depend on the machine; server calls a task and bytes do not. Do nothing else meanwhile.";
@@ -44,12 +46,14 @@ enum Suite {
     /// Submit, claim and complete: rates, server calls and server CPU a task, bytes an execution.
     #[command(after_help = EXAMPLES)]
     Core(Options),
+    /// The same and the latency of an idle worker on memory and on files, at both durabilities.
+    Embedded(Options),
 }
 
 #[derive(Debug, Clone, clap::Args)]
 struct Options {
-    /// The store to measure, valkey://host:port or memory: ; what the server spends is measured on
-    /// a private one alone. By default memory: and a private Valkey 8, a fresh one each round.
+    /// The store to measure, valkey://host:port, file:<path> or memory: ; what the server spends is
+    /// measured on a private one alone. By default those of the suite, fresh ones each round.
     #[arg(long)]
     url: Option<String>,
     /// Executions of a round.
@@ -85,7 +89,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), XtaskError> {
         return run_release();
     }
     match arguments.suite {
-        Suite::Core(options) => core::run(&options).await,
+        Suite::Core(options) => core::run("core", &options).await,
+        Suite::Embedded(options) => core::run("embedded", &options).await,
     }
 }
 

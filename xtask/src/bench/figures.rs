@@ -41,6 +41,12 @@ pub(super) enum Unit {
     /// Microseconds of processor time for one execution.
     #[serde(rename = "us_per_task")]
     Microseconds,
+    /// Microseconds that half of all stay within.
+    #[serde(rename = "us_p50")]
+    LatencyP50,
+    /// Microseconds that all but a hundredth stay within.
+    #[serde(rename = "us_p99")]
+    LatencyP99,
     /// Bytes for one execution.
     #[serde(rename = "bytes_per_task")]
     Bytes,
@@ -59,7 +65,8 @@ impl Figures {
 
     /// Lays the figures out, a row a scenario; what takes memory comes below.
     pub(super) fn table(&self, store: &str) -> String {
-        let rates = self.names(|unit| unit != Unit::Bytes).into_iter().map(|name| {
+        let apart = [Unit::Bytes, Unit::LatencyP50, Unit::LatencyP99];
+        let rates = self.names(|unit| !apart.contains(&unit)).into_iter().map(|name| {
             let rate = self.spread_of(name, Unit::PerSecond);
             let number = |value: f64| grouped(value.round() as u64);
             let mut row = vec![name.to_owned()];
@@ -85,6 +92,17 @@ impl Figures {
         if !bytes.is_empty() {
             text.push_str("\n\n");
             text.push_str(&table(&["memory an execution", "bytes"], &[false, true], &bytes));
+        }
+        let latencies =
+            self.names(|unit| unit == Unit::LatencyP50).into_iter().filter_map(|name| {
+                let us =
+                    |unit| self.spread_of(name, unit).map(|spread| format!("{:.0} us", spread[1]));
+                Some(vec![name.to_owned(), us(Unit::LatencyP50)?, us(Unit::LatencyP99)?])
+            });
+        let latencies: Vec<Vec<String>> = latencies.collect();
+        if !latencies.is_empty() {
+            text.push_str("\n\n");
+            text.push_str(&table(&["latency", "p50", "p99"], &[false, true, true], &latencies));
         }
         text
     }

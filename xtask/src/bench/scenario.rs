@@ -46,6 +46,7 @@ const SINGLE: &str = "submit one at a time, 32 outstanding";
 const BATCHED: &str = "submit in batches of 100, 4 outstanding";
 const FUSED: &str = "claim + complete, worker API, 16 at a time";
 const RAW: &str = "claim 64 + complete, 4 raw loops";
+const PIPELINE: &str = "submit one at a time + worker API, 16 at a time, at once";
 const WHOLE: &str = "batched submit + worker API, in all";
 
 /// Measures what executions that nobody has claimed take, and what is left of them when they ended.
@@ -83,9 +84,16 @@ pub(super) async fn submit_single(
     figures: &mut Figures,
 ) -> Result<(), XtaskError> {
     let client = Arc::new(client(backend)?);
-    let next = Arc::new(AtomicU64::new(0));
     let before = meter.counters()?;
     let begun = Instant::now();
+    submit_alone(&client, load).await?;
+    note(figures, SINGLE, load.tasks, begun.elapsed(), spent(before, meter.counters()?));
+    check_all_in(&client, OwnerIndex::Ready, load.tasks, SINGLE).await
+}
+
+/// Submits every number in a call of its own, many callers at a time.
+async fn submit_alone(client: &Arc<FlowFabricClient>, load: &Load) -> Result<(), XtaskError> {
+    let next = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..OUTSTANDING {
         let (client, next, load) = (client.clone(), next.clone(), *load);
@@ -99,9 +107,7 @@ pub(super) async fn submit_single(
             }
         });
     }
-    join(callers).await?;
-    note(figures, SINGLE, load.tasks, begun.elapsed(), spent(before, meter.counters()?));
-    check_all_in(&client, OwnerIndex::Ready, load.tasks, SINGLE).await
+    join(callers).await
 }
 
 /// Submits in batches, leaves the executions for the worker, and measures both.
@@ -131,6 +137,19 @@ pub(super) async fn submit_then_work(
         note_cost(figures, WHOLE, load.tasks, whole);
     }
     check_all_in(&client, OwnerIndex::Done, load.tasks, FUSED).await
+}
+
+/// Submits alone while a worker works: the whole way of an execution, everything at once.
+pub(super) async fn submit_while_working(
+    backend: &Backend,
+    load: &Load,
+    figures: &mut Figures,
+) -> Result<(), XtaskError> {
+    let client = Arc::new(client(backend)?);
+    let begun = Instant::now();
+    tokio::try_join!(submit_alone(&client, load), drain(&client, load))?;
+    note(figures, PIPELINE, load.tasks, begun.elapsed(), None);
+    check_all_in(&client, OwnerIndex::Done, load.tasks, PIPELINE).await
 }
 
 /// Claims many at a time and completes them together, without the worker's conveniences.

@@ -5,6 +5,7 @@ mod definitions;
 mod doctor;
 mod dump;
 mod error;
+mod kept;
 mod open;
 mod owner;
 mod partition;

@@ -62,7 +62,7 @@ pub trait PartitionStore {
     /// Removes a record, its entries and its frames.
     fn remove(&mut self, id: ExecutionId);
 
-    /// Lists the routes of a lane that hold ready records.
+    /// Lists the routes of a lane that hold ready records; others may be among them.
     fn ready_routes(&self, namespace: &Namespace, lane: &LaneId) -> Vec<String>;
     /// Returns how many routes the live records of a lane have, the empty one aside, and whether
     /// `route` is among them.

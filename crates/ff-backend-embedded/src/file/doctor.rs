@@ -129,6 +129,7 @@ fn routes(
             let insert = "insert into routes (lane, route, live) values (?, ?, ?)";
             partition.sql.run(insert, params![lane, route, count]);
         }
+        partition.begin_transaction();
     }
     let problem = "the counts of live executions a route are wrong".to_owned();
     tell(diagnosis, None, problem, fix);

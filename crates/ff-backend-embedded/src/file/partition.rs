@@ -1,6 +1,7 @@
 //! One partition of the file, inside a transaction: records, and the columns that are its indexes.
 
 use super::definitions::Definitions;
+use super::kept::Kept;
 use super::record::{Parts, Record};
 use super::sql::{Sql, damaged};
 use crate::notice::Outward;
@@ -22,6 +23,7 @@ pub struct FilePartition {
     pub(super) number: u16,
     pub(super) notices: Vec<Notice>,
     pub(super) definitions: Definitions,
+    kept: RefCell<Kept>,
     /// What the operation has read. `None` stands for a record that is not there.
     seen: RefCell<HashMap<ExecutionId, Option<Seen>>>,
     /// Records that the operation could not read.
@@ -125,9 +127,23 @@ impl FilePartition {
             number: 0,
             notices: Vec::new(),
             definitions: Definitions::default(),
+            kept: RefCell::default(),
             seen: RefCell::default(),
             damaged: RefCell::default(),
         }
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin_transaction(&self) {
+        self.kept.borrow_mut().begin();
+    }
+
+    /// Forgets what is kept of a transaction that was undone.
+    pub(super) fn undone(&mut self) {
+        *self.kept.borrow_mut() = Kept::default();
+        self.notices.clear();
+        self.definitions.clear();
+        self.sql.take_fault();
     }
 
     /// Begins an operation: nothing has been read yet.
@@ -170,9 +186,27 @@ impl FilePartition {
 
     /// Returns the number of a lane that ever held work.
     pub(super) fn find_lane(&self, namespace: &Namespace, lane: &LaneId) -> Option<i64> {
+        let key = (self.number, namespace.clone(), lane.clone());
+        if let Some(known) = self.kept.borrow().lanes.get(&key) {
+            return Some(*known);
+        }
         let select = "select lane from lanes where partition = ? and namespace = ? and name = ?";
         let name = params![self.number, namespace.as_str(), lane.as_str()];
-        self.sql.row(select, name, |row| row.get(0))
+        let number = self.sql.row(select, name, |row| row.get(0))?;
+        self.kept.borrow_mut().lanes.insert(key, number);
+        Some(number)
+    }
+
+    /// Lists the routes of the live records of a lane, the empty one aside.
+    pub(super) fn routes(&self, lane: i64) -> BTreeSet<String> {
+        if let Some(kept) = self.kept.borrow().routes.get(&lane) {
+            return kept.clone();
+        }
+        let select = "select route from routes where lane = ?";
+        let routes = self.sql.rows(select, [lane], |row| row.get(0));
+        let routes: BTreeSet<String> = routes.into_iter().collect();
+        self.kept.borrow_mut().routes.insert(lane, routes.clone());
+        routes
     }
 
     fn row(&self, id: ExecutionId) -> Option<Row> {
@@ -203,6 +237,7 @@ impl FilePartition {
         if route.is_empty() {
             return;
         }
+        self.kept.borrow_mut().routes.remove(&lane);
         let add = "insert into routes (lane, route, live) values (?, ?, 1) \
                    on conflict do update set live = live + 1";
         if one_more {
@@ -374,6 +409,10 @@ impl PartitionStore for FilePartition {
         if !(known.is_empty() && parts.signals.is_empty()) {
             self.keep_signals(seq, known, &parts.signals);
         }
+        let was_due = before.as_ref().and_then(|before| before.columns.due_at);
+        if was_due != columns.due_at {
+            self.kept.borrow_mut().timer_moved(self.number, id, columns.due_at);
+        }
         let was_live = before.is_some_and(|before| before.is_live);
         if was_live != is_live {
             self.count_route(lane, &parts.definition.route, is_live);
@@ -399,6 +438,7 @@ impl PartitionStore for FilePartition {
         ] {
             self.sql.run(delete, [seen.seq]);
         }
+        self.kept.borrow_mut().timer_moved(self.number, id, None);
         self.definitions.forget(seen.seq);
         self.seen.borrow_mut().insert(id, None);
     }
@@ -407,19 +447,16 @@ impl PartitionStore for FilePartition {
         let Some(lane) = self.find_lane(namespace, lane) else {
             return Vec::new();
         };
-        self.routes_of(lane)
+        // Some of them may hold nothing that is ready; their head tells.
+        std::iter::once(String::new()).chain(self.routes(lane)).collect()
     }
 
     fn live_routes(&self, namespace: &Namespace, lane: &LaneId, route: &str) -> (usize, bool) {
         let Some(lane) = self.find_lane(namespace, lane) else {
             return (0, false);
         };
-        let select = "select count(*), coalesce(sum(route = ?), 0) from routes where lane = ?";
-        let counted = self.sql.row(select, params![route, lane], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? > 0))
-        });
-        let (count, known) = counted.unwrap_or_default();
-        (usize::try_from(count).unwrap_or(usize::MAX), known)
+        let routes = self.routes(lane);
+        (routes.len(), routes.contains(route))
     }
 
     fn ready_head(
@@ -436,10 +473,16 @@ impl PartitionStore for FilePartition {
     }
 
     fn due_head(&self) -> Option<(TimestampMs, ExecutionId)> {
-        let select = "select due_at, id from executions \
-                      where partition = ? and due_at is not null order by due_at, id limit 1";
-        let (at, id) = self.entry(self.sql.row(select, [self.number], entry_of)?)?;
-        Some((time_of(at), id))
+        let kept = self.kept.borrow().due_head(self.number);
+        let head = kept.unwrap_or_else(|| {
+            let select = "select due_at, id from executions \
+                          where partition = ? and due_at is not null order by due_at, id limit 1";
+            let head = self.sql.row(select, [self.number], entry_of);
+            let head = head.and_then(|head| self.entry(head));
+            self.kept.borrow_mut().keep_due_head(self.number, head);
+            head
+        });
+        head.map(|(at, id)| (time_of(at), id))
     }
 
     fn idempotency(&self, namespace: &Namespace, key: &str) -> Option<IdempotencyEntry> {
@@ -537,26 +580,13 @@ impl FilePartition {
         self.sql.sound(id).map(|id| (score, id))
     }
 
-    /// Lists the routes of a lane that hold ready records: one step of the index a route.
-    pub(super) fn routes_of(&self, lane: i64) -> Vec<String> {
-        let first = "select min(route) from executions where lane = ? and owner = 'ready'";
-        let next = "select min(route) from executions \
-                    where lane = ? and owner = 'ready' and route > ?";
-        let mut routes: Vec<String> = Vec::new();
-        let mut found = self.sql.row(first, [lane], |row| row.get::<_, Option<String>>(0));
-        while let Some(Some(route)) = found {
-            found = self.sql.row(next, params![lane, route], |row| row.get(0));
-            routes.push(route);
-        }
-        routes
-    }
-
     /// Takes a record that cannot be read out of every index, so that it stops nobody; `doctor`
     /// tells of it.
     fn set_aside(&self, id: ExecutionId) {
         if self.damaged.borrow().iter().any(|(known, _)| *known == id) {
             let update = "update executions set owner = 'damaged', due_at = null where id = ?";
             self.sql.run(update, [id.to_string()]);
+            self.kept.borrow_mut().timer_moved(self.number, id, None);
         }
     }
 }

@@ -75,13 +75,6 @@ impl FileRoom {
         std::mem::take(&mut self.partition.notices)
     }
 
-    /// Forgets what is kept of a transaction that was undone.
-    pub(super) fn undone(&mut self) {
-        self.partition.notices.clear();
-        self.partition.definitions.clear();
-        self.sql().take_fault();
-    }
-
     /// Forgets keys, claims, usage and workers whose time is over, a bounded number of each.
     pub(super) fn forget_lapsed(&self, now: TimestampMs) {
         for table in ["idempotency", "claims", "usage_memory"] {
@@ -292,8 +285,10 @@ impl PartitionRoom for FilePartition {
         let Some(lane) = self.find_lane(&lane.0, &lane.1) else {
             return Vec::new();
         };
-        let routes =
-            if index == OwnerIndex::Ready { self.routes_of(lane) } else { vec![String::new()] };
+        let mut routes = vec![String::new()];
+        if index == OwnerIndex::Ready {
+            routes.extend(self.routes(lane));
+        }
         let (score, id) = after.map_or((i64::MIN, String::new()), |(s, id)| (s, id.to_string()));
         let select = "select score, id from executions \
                       where lane = ? and owner = ? and route = ? and (score, id) > (?, ?) \

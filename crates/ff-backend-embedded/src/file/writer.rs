@@ -198,6 +198,7 @@ impl Desk {
             self.undo();
             return Err(Undone::All(error));
         }
+        self.room.partition.begin_transaction();
         if let Err((place, fault)) = self.run(group, more) {
             self.undo();
             let all = concerns_all(&fault);
@@ -261,7 +262,7 @@ impl Desk {
         if !self.room.sql().connection().is_autocommit() {
             let _ = self.sqlite("rollback");
         }
-        self.room.undone();
+        self.room.partition.undone();
     }
 
     /// Forgets what has lapsed, in a transaction of its own: if it fails, it is nobody's fault.

@@ -29,7 +29,8 @@ pub async fn explain_tells_which_capability_is_missing(world: &World) {
     registered(world, "w", &["eu"]).await;
     let required = capabilities(&["eu", "gpu"]);
     let execution_id = world.submit_with(|p| p.required_capabilities = required).await;
-    says(world, execution_id, NextMover::Worker, &["of 1 live worker there", "none offers gpu"]).await;
+    says(world, execution_id, NextMover::Worker, &["of 1 live worker there", "none offers gpu"])
+        .await;
 }
 
 pub async fn explain_tells_how_many_are_ahead(world: &World) {

@@ -106,6 +106,10 @@ local function cancel_by_operator(call, id, reason, grace_ms, mutation_id)
     return first
   end
   if x.state == 'C' then
+    -- Remembered, so that a late repeat does not cancel what a replay has made of it.
+    transition.remember_mutation(x, mutation_id, 'cancel', { 'ended' })
+    execution.save(call, x)
+    index.flush(call)
     return reply.ok('ended')
   end
   if view.has_ended(x) then

@@ -188,6 +188,7 @@ macro_rules! __terminal_behaviours {
                 a_lease_lost_under_a_requested_cancel_ends_cancelled
                 an_attempt_timeout_under_a_requested_cancel_ends_cancelled
                 cancel_of_what_is_cancelled_is_fine
+                a_late_repeat_of_a_needless_cancel_does_not_touch_a_replay
                 cancel_of_what_ended_otherwise_tells_how
                 cancel_refuses_values_past_their_bounds
                 a_deadline_ends_ready_work

@@ -10,7 +10,7 @@ use ff_core::contracts::terminal::*;
 use ff_core::error::{BugKind, Counted, StateKind};
 use ff_core::state::{DelayReason, TerminalOutcome};
 use ff_core::turn::{EndedTurn, TurnOperation, TurnOutcome};
-use ff_core::{AttemptIndex, EngineError, EngineResult, ExecutionId, TimestampMs};
+use ff_core::{AttemptIndex, EngineError, EngineResult, ExecutionId, MutationId, TimestampMs};
 
 /// Completes.
 pub fn complete(
@@ -116,7 +116,7 @@ pub fn cancel(
     }
     let outcome = match next.phase {
         Phase::Terminal { outcome: TerminalOutcome::Cancelled, .. } => {
-            return Ok(Decision::Repeat(ExecutionCancelled::Ended));
+            return Ok(next.cancelled_before(mutation_id));
         }
         Phase::Terminal { .. } => return Err(next.not_active()),
         Phase::Active(_) if grace_ms > 0 => next.request_cancel(&request.reason, grace_ms, now),
@@ -134,6 +134,16 @@ pub fn cancel(
 }
 
 impl Execution {
+    /// Answers a cancel of what is cancelled. It is remembered and changes nothing else, so that a
+    /// late repeat does not cancel what a replay has made of it.
+    fn cancelled_before(mut self, mutation_id: Option<MutationId>) -> Decision<ExecutionCancelled> {
+        let Some(id) = mutation_id else {
+            return Decision::Repeat(ExecutionCancelled::Ended);
+        };
+        self.remember_mutation(id, MutationOutcome::Cancelled(ExecutionCancelled::Ended));
+        Decision::Change(Box::new(self), ExecutionCancelled::Ended)
+    }
+
     fn request_cancel(
         &mut self,
         reason: &str,

@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 1;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "f0c763a6919b4e14505679c7f12d38fd250ff95ea2f67c23741f176de3ea0475";
+pub const CONTENT_HASH: &str = "b91ab675e8c35c7dd8897929299311612089f33d67a77e91dd30b80d1f67e6d4";

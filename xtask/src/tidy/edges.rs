@@ -7,7 +7,7 @@ use crate::error::XtaskError;
 use crate::run::{cargo, read, root};
 
 /// What a crate may depend on within the workspace, tests aside.
-const EDGES: [(&str, Allowed); 11] = [
+const EDGES: [(&str, Allowed); 12] = [
     ("ff-core", Allowed::Only(&[])),
     ("ff-script", Allowed::Only(&["ff-core"])),
     ("ff-lifecycle", Allowed::Only(&["ff-core"])),
@@ -20,6 +20,8 @@ const EDGES: [(&str, Allowed); 11] = [
         "flowfabric",
         Allowed::Only(&["ff-core", "ff-sdk", "ff-backend-valkey", "ff-backend-embedded"]),
     ),
+    // Tests alone.
+    ("ff-model", Allowed::Only(&[])),
     ("ff-testserver", Allowed::Only(&[])),
     ("xtask", Allowed::Any),
 ];

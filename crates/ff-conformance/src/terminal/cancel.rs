@@ -230,9 +230,23 @@ pub async fn an_attempt_timeout_under_a_requested_cancel_ends_cancelled(world: &
 pub async fn cancel_of_what_is_cancelled_is_fine(world: &World) {
     let handle = world.started().await.handle;
     world.cancel_execution(cancel(&handle)).await.expect("a cancel");
+    let before = world.info(handle.execution_id()).await;
+    world.advance(1_000).await;
     let request = cancel_by_operator(handle.execution_id(), 100);
-    let outcome = world.unchanged(world.cancel_execution(request)).await;
+    let outcome = world.cancel_execution(request.clone()).await.expect("a cancel");
     assert_eq!(outcome, ExecutionCancelled::Ended);
+    assert_eq!(world.info(handle.execution_id()).await, before);
+    assert_eq!(world.unchanged(world.cancel_execution(request)).await, outcome);
+}
+
+pub async fn a_late_repeat_of_a_needless_cancel_does_not_touch_a_replay(world: &World) {
+    let execution_id = world.submit().await;
+    world.cancel_execution(cancel_by_operator(execution_id, 0)).await.expect("a cancel");
+    let needless = cancel_by_operator(execution_id, 0);
+    let first = world.cancel_execution(needless.clone()).await.expect("a cancel");
+    world.replay_execution(replay(execution_id)).await.expect("a replay");
+    assert_eq!(world.unchanged(world.cancel_execution(needless)).await, first);
+    assert_eq!(world.info(execution_id).await.public_state, PublicState::Waiting);
 }
 
 pub async fn cancel_of_what_ended_otherwise_tells_how(world: &World) {

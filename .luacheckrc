@@ -6,6 +6,6 @@ read_globals = { "redis", "server", "cjson", "cmsgpack", "bit" }
 globals = {
   "limits", "reply", "pack", "clock", "check", "command", "keys", "policy", "index", "turn",
   "waitpoint", "record", "execution", "transition", "settle", "fence", "take", "view", "doctor",
-  "resume",
+  "resume", "store",
 }
 files["lua/lib/modules.lua"] = { ignore = { "211", "431" }, globals = {} }

@@ -45,8 +45,11 @@ command.define('ff_read_result', {
     if not view.has_ended(x) then
       return reply.ok('none', '', '', '')
     end
-    return reply.ok(view.STATES[x.state].outcome, execution.result(x), x.category or '',
-      x.reason or '')
+    local result = execution.result(x)
+    if not result then
+      return execution.damaged()
+    end
+    return reply.ok(view.STATES[x.state].outcome, result, x.category or '', x.reason or '')
   end,
 })
 
@@ -74,8 +77,8 @@ local INDEXES = {
 
 -- Returns how many entries of an index stand at or before (score, id).
 local function rank_after(key, score, id)
-  local low = redis.call('ZCOUNT', key, '-inf', '(' .. score)
-  local high = redis.call('ZCOUNT', key, '-inf', score)
+  local low = store.read(0, 'ZCOUNT', key, '-inf', '(' .. score)
+  local high = store.read(0, 'ZCOUNT', key, '-inf', score)
   while low < high do
     local middle = math.floor((low + high) / 2)
     if redis.call('ZRANGE', key, middle, middle)[1] <= id then
@@ -155,18 +158,18 @@ command.define('ff_list_lanes', {
   flags = { 'no-writes' },
   args = { 'namespace', check.name },
   body = function(call, _, namespace)
-    local paths, rows = redis.call('SMEMBERS', keys.lanes(call.base)), {}
+    local paths, rows = store.read({}, 'SMEMBERS', keys.lanes(call.base)), {}
     table.sort(paths)
     for _, lane_path in ipairs(paths) do
       local of, lane = string.match(lane_path, '^([^:]*):(.*)$')
       if of == namespace then
-        local ready = redis.call('ZCARD', keys.ready(call.base, lane_path, ''))
+        local ready = store.read(0, 'ZCARD', keys.ready(call.base, lane_path, ''))
         for _, route in ipairs(index.routes(call, lane_path)) do
-          ready = ready + redis.call('ZCARD', keys.ready(call.base, lane_path, route))
+          ready = ready + store.read(0, 'ZCARD', keys.ready(call.base, lane_path, route))
         end
         local one = { lane, reply.int(ready) }
         for _, name in ipairs({ 'delayed', 'active', 'suspended', 'blocked', 'done' }) do
-          local size = redis.call('ZCARD', keys.owner(call.base, name, lane_path))
+          local size = store.read(0, 'ZCARD', keys.owner(call.base, name, lane_path))
           one[#one + 1] = reply.int(size)
         end
         rows[#rows + 1] = one

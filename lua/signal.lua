@@ -13,7 +13,7 @@ local WAITPOINT, EFFECT, KEY = 2, 3, 4
 
 -- Answers this very delivery when it was made before; nil when it was not.
 local function first_answer(x, waitpoint_id, signal_id)
-  local known = x.signals > 0 and redis.call('HGET', x.key .. ':sig', signal_id)
+  local known = x.signals > 0 and store.read(false, 'HGET', x.key .. ':sig', signal_id)
   if not known then
     return nil
   end
@@ -27,7 +27,7 @@ end
 -- Answers a delivery that a waitpoint does not take; nil when it takes it.
 local function refused(x, w, key)
   local field = 'k:' .. w.id .. ':' .. key
-  local existing = key ~= '' and redis.call('HGET', x.key .. ':sig', field)
+  local existing = key ~= '' and store.read(false, 'HGET', x.key .. ':sig', field)
   if existing then
     return { 1, 'DUPLICATE', existing }
   end
@@ -66,7 +66,7 @@ local function make_room(x)
     return true
   end
   local key, ids = x.key .. ':sig', {}
-  for _, field in ipairs(redis.call('HKEYS', key)) do
+  for _, field in ipairs(store.read({}, 'HKEYS', key)) do
     if check.is_uuid(field) then
       ids[#ids + 1] = field
     end
@@ -115,7 +115,7 @@ local function remember(x, w, signal_id, key, name, payload, rest)
   end
   if w.state == 'pending' then
     local field = 'b:' .. w.id
-    local buffered = w.buffered > 0 and redis.call('HGET', x.key .. ':sig', field) or ''
+    local buffered = w.buffered > 0 and store.read('', 'HGET', x.key .. ':sig', field) or ''
     note(field, buffered .. pack.join(signal_id, name))
     w.buffered = w.buffered + 1
     waitpoint.touch(x)

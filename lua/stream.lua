@@ -63,7 +63,7 @@ local function append(x, f, groups, key)
     else
       f.last_sequence = f.last_sequence + 1
     end
-    redis.call('XADD', key, reply.int(f.last_ms) .. '-' .. reply.int(f.last_sequence),
+    store.write('XADD', key, reply.int(f.last_ms) .. '-' .. reply.int(f.last_sequence),
       't', v[i], 'p', v[i + 1], 'c', v[i + 2])
   end
 end
@@ -153,7 +153,7 @@ command.define('ff_read_stream', {
     local place = after and from ~= '-' and '(' .. from or from
     while #rows < count_limit and bytes < limits.READ_REPLY_BYTES_MAX do
       local wanted = math.min(CHUNK, count_limit - #rows)
-      local entries = redis.call('XRANGE', key, place, to, 'COUNT', wanted)
+      local entries = store.read({}, 'XRANGE', key, place, to, 'COUNT', wanted)
       for _, entry in ipairs(entries) do
         if bytes < limits.READ_REPLY_BYTES_MAX then
           rows[#rows + 1] = { entry[1], entry[2][2], entry[2][4], entry[2][6] }

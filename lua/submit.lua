@@ -11,7 +11,7 @@ end
 
 -- Returns the first execution of an idempotency key whose window is open.
 local function first_of(call, key)
-  local value = redis.call('GET', key)
+  local value = store.read(false, 'GET', key)
   local expires_at, first = string.match(value or '', '^(%d+),(.*)$')
   if expires_at and tonumber(expires_at) > call.now then
     return first
@@ -25,6 +25,9 @@ local function known(call, id, fingerprint)
     return nil
   end
   local x = execution.load(call, id)
+  if not x then
+    return execution.damaged()
+  end
   if not settle.run(x, x.now) then
     return nil, x
   end
@@ -122,7 +125,7 @@ command.define('ff_submit_executions', {
       end
     end
     for lane_path in pairs(lanes) do
-      redis.call('SADD', keys.lanes(call.base), lane_path)
+      store.write('SADD', keys.lanes(call.base), lane_path)
     end
     index.flush(call)
     return reply.ok(answers)

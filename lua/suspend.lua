@@ -63,7 +63,7 @@ local function matchers_of(x, w, groups)
     matchers[1] = { name = '', met = '' }
   end
   if w.buffered > 0 then
-    local buffered = pack.split(redis.call('HGET', x.key .. ':sig', 'b:' .. w.id) or '')
+    local buffered = pack.split(store.read('', 'HGET', x.key .. ':sig', 'b:' .. w.id) or '')
     for i = 1, #buffered, 2 do
       waitpoint.meet(matchers, buffered[i + 1], buffered[i])
     end

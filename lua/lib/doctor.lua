@@ -1,5 +1,6 @@
 -- Doctor: proves that records and indexes agree, and mends what does not.
 
+local DAMAGED = 'record cannot be read'
 local NAMES = { 'delayed', 'active', 'suspended', 'blocked', 'done' }
 
 -- Collects findings about one execution.
@@ -14,11 +15,8 @@ local function reporter(call, rows, id, fix)
 end
 
 local function load(call, id)
-  local fine, x = pcall(execution.load, call, id)
-  if not fine then
-    return nil, 'record cannot be read'
-  end
-  return x
+  local x, is_damaged = execution.load(call, id)
+  return x, is_damaged and DAMAGED or nil
 end
 
 -- Returns the key and the name of the index that owns a record.
@@ -32,7 +30,7 @@ end
 
 local function check_owner(call, x, report)
   local own, own_name = owner_of(call, x)
-  local score = tonumber(redis.call('ZSCORE', own, x.id) or nil)
+  local score = tonumber(store.read(false, 'ZSCORE', own, x.id) or nil)
   if score ~= x.at then
     report(score and 'wrong score in ' .. own_name or 'not in ' .. own_name, function()
       index.add(call, own, x.at, x.id, own_name == 'ready')
@@ -43,7 +41,7 @@ local function check_owner(call, x, report)
     others[#others + 1] = { name, keys.owner(call.base, name, x.lane_path) }
   end
   for _, other in ipairs(others) do
-    if other[2] ~= own and redis.call('ZSCORE', other[2], x.id) then
+    if other[2] ~= own and store.read(false, 'ZSCORE', other[2], x.id) then
       report('also in ' .. other[1], function()
         index.remove(call, other[2], x.id)
       end)
@@ -54,7 +52,7 @@ end
 -- An entry earlier than the earliest timer is fine: whoever handles it puts it back.
 local function check_due(call, x, report)
   local key, earliest = keys.due(call.base), settle.earliest(x)
-  local score = tonumber(redis.call('ZSCORE', key, x.id) or nil)
+  local score = tonumber(store.read(false, 'ZSCORE', key, x.id) or nil)
   local function mend()
     index.due(call, x.id, score, earliest)
     x.due = earliest
@@ -72,21 +70,30 @@ local function check_due(call, x, report)
   end
 end
 
+local function check_values(x, report)
+  if not execution.input(x) then
+    report('input is gone')
+  end
+  if not execution.result(x) then
+    report('result is gone')
+  end
+end
+
 local function check_sets(call, x, report)
   local lanes = keys.lanes(call.base)
-  if redis.call('SISMEMBER', lanes, x.lane_path) == 0 then
+  if store.read(0, 'SISMEMBER', lanes, x.lane_path) == 0 then
     report('lane is not listed', function()
-      redis.call('SADD', lanes, x.lane_path)
+      store.write('SADD', lanes, x.lane_path)
     end)
   end
   local routes = keys.routes(call.base, x.lane_path)
   local live = keys.OWNERS[x.state] ~= 'done'
-  if live and x.route ~= '' and redis.call('HEXISTS', routes, x.route) == 0 then
+  if live and x.route ~= '' and store.read(0, 'HEXISTS', routes, x.route) == 0 then
     -- Too high a count keeps a route listed for longer; too low a one would hide ready work.
     report('route is not listed', function()
-      local most = redis.call('ZCARD', keys.ready(call.base, x.lane_path, x.route))
+      local most = store.read(0, 'ZCARD', keys.ready(call.base, x.lane_path, x.route))
       for _, name in ipairs(NAMES) do
-        most = most + redis.call('ZCARD', keys.owner(call.base, name, x.lane_path))
+        most = most + store.read(0, 'ZCARD', keys.owner(call.base, name, x.lane_path))
       end
       index.count_route(call, x.lane_path, x.route, math.max(1, most))
     end)
@@ -108,9 +115,10 @@ function doctor.executions(call, ids, fix)
         check_owner(call, x, report)
         check_due(call, x, report)
         check_sets(call, x, report)
+        check_values(x, report)
       end)
       if not fine then
-        report('record cannot be read')
+        report(DAMAGED)
       end
     end
   end
@@ -125,7 +133,7 @@ local function indexes(call)
     found[#found + 1] = suffix
     by_suffix[suffix] = { name, lane_path, route }
   end
-  for _, lane_path in ipairs(redis.call('SMEMBERS', keys.lanes(call.base))) do
+  for _, lane_path in ipairs(store.read({}, 'SMEMBERS', keys.lanes(call.base))) do
     for _, name in ipairs(NAMES) do
       add(name .. ':' .. lane_path, name, lane_path)
     end

@@ -14,31 +14,50 @@ local function remember_owner(x)
   x.was_state, x.was_at, x.was_due = x.state, x.at, x.due
 end
 
--- Loads a record; nil when there is none. x.now is the time of the operation.
+-- Loads a record; nil when there is none, and then whether what stands there cannot be read.
+-- x.now is the time of the operation.
 function execution.load(call, id)
   local key = keys.execution(call.base, id)
-  local flat = redis.call('HGETALL', key)
-  if #flat == 0 then
-    return nil
+  local flat = store.read(false, 'HGETALL', key)
+  if not flat or #flat == 0 then
+    return nil, not flat
   end
   local raw, long = to_table(flat), false
   if raw['+'] then
     long = {}
-    for field, value in pairs(to_table(redis.call('HGETALL', key .. ':more'))) do
+    for field, value in pairs(to_table(store.read({}, 'HGETALL', key .. ':more'))) do
       raw[field] = value
       long[field] = true
     end
   end
   local x = record.decode(id, key, raw)
+  if not x then
+    return nil, true
+  end
   x.long = long
   x.now = call.now > x.updated_at and call.now or x.updated_at
   return x
 end
 
+-- Refuses what stands in the place of a record, or beside it, and cannot be read.
+function execution.damaged()
+  return reply.refuse('record_damaged')
+end
+
 -- Loads a record and settles it; nil and the refusal when there is none.
 function execution.open(call, id)
-  local x = execution.load(call, id)
-  if not x or not settle.run(x, x.now) then
+  local x, is_damaged = execution.load(call, id)
+  if is_damaged then
+    return nil, execution.damaged()
+  end
+  local settled, stays = true, false
+  if x then
+    settled, stays = pcall(settle.run, x, x.now)
+  end
+  if not settled then
+    return nil, execution.damaged()
+  end
+  if not stays then
     return nil, reply.refuse('execution_not_found')
   end
   return x
@@ -93,7 +112,7 @@ local function apply(x, changes)
     redis.call('HDEL', x.key, unpack(changes.del))
   end
   if changes.long_set then
-    redis.call('HSET', x.key .. ':more', unpack(changes.long_set))
+    store.write('HSET', x.key .. ':more', unpack(changes.long_set))
   end
   if changes.long_del then
     redis.call('HDEL', x.key .. ':more', unpack(changes.long_del))
@@ -105,12 +124,12 @@ local function archive(x)
   if not x.pushed_turn then
     return
   end
-  local length = redis.call('RPUSH', x.key .. ':turns', x.pushed_turn)
+  local length = store.write('RPUSH', x.key .. ':turns', x.pushed_turn)
   x.pushed_turn = nil
   if length > limits.TURNS_KEPT_MAX then
     local gone = turn.archived_suspension(redis.call('LPOP', x.key .. ':turns'))
     if gone ~= '' then
-      redis.call('HDEL', x.key .. ':wp', 's:' .. gone)
+      store.write('HDEL', x.key .. ':wp', 's:' .. gone)
     end
   end
 end
@@ -164,18 +183,18 @@ function execution.create(call, x, input)
   save_owner(call, x)
 end
 
--- Returns the input of a record.
+-- Returns the input of a record; nil when it is gone.
 function execution.input(x)
   if x.raw.I then
-    return redis.call('GET', x.key .. ':in') or ''
+    return store.read(nil, 'GET', x.key .. ':in') or nil
   end
   return x.raw['in'] or ''
 end
 
--- Returns the result of a record: empty, or = and the bytes.
+-- Returns the result of a record: empty, or = and the bytes; nil when it is gone.
 function execution.result(x)
   if x.has_long_result then
-    return redis.call('GET', x.key .. ':out') or ''
+    return store.read(nil, 'GET', x.key .. ':out') or nil
   end
   return x.result or ''
 end

@@ -44,7 +44,7 @@ function index.count_route(call, lane_path, route, by)
     return
   end
   local key = keys.routes(call.base, lane_path)
-  if redis.call('HINCRBY', key, route, by) <= 0 then
+  if store.write('HINCRBY', key, route, by) <= 0 then
     redis.call('HDEL', key, route)
   end
 end
@@ -55,13 +55,13 @@ function index.has_room(call, lane_path, route)
     return true
   end
   local key = keys.routes(call.base, lane_path)
-  return redis.call('HLEN', key) < limits.ROUTES_PER_LANE_MAX
+  return store.read(0, 'HLEN', key) < limits.ROUTES_PER_LANE_MAX
     or redis.call('HEXISTS', key, route) == 1
 end
 
 -- Lists the routes of a lane's live records, the empty one aside.
 function index.routes(call, lane_path)
-  return redis.call('HKEYS', keys.routes(call.base, lane_path))
+  return store.read({}, 'HKEYS', keys.routes(call.base, lane_path))
 end
 
 -- Notes the due entry of a record: where it was and where it goes, either may be nil.
@@ -88,7 +88,7 @@ local function in_chunks(command_name, key, list)
   local changed = 0
   for first = 1, #list, CHUNK do
     local last = math.min(first + CHUNK - 1, #list)
-    changed = changed + redis.call(command_name, key, unpack(list, first, last))
+    changed = changed + store.write(command_name, key, unpack(list, first, last))
   end
   return changed
 end
@@ -130,7 +130,7 @@ end
 
 -- Returns the time of the first due entry and the id it stands for; nil when there is none.
 function index.next_due(call)
-  local head = redis.call('ZRANGE', keys.due(call.base), 0, 0, 'WITHSCORES')
+  local head = store.read({}, 'ZRANGE', keys.due(call.base), 0, 0, 'WITHSCORES')
   if head[1] then
     return tonumber(head[2]), head[1]
   end

@@ -136,7 +136,10 @@ function policy.retries(x, category)
   if x.extras == '' then
     return true
   end
-  local parts = pack.split(x.extras)
+  local parts = pack.split(x.extras) or {}
+  if #parts < 4 then
+    return true
+  end
   if holds(parts[2], category) then
     return false
   end

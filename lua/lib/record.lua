@@ -62,8 +62,46 @@ local NO_COUNTS = '0,0,0,0,0,0,0'
 local COUNTS = '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$'
 local STATE = '^(%a),(%d+),(-?%d+),(%d*),(-?%d*),(%a*)$'
 
--- Reads a record from its fields. One constructor, so that the table is sized once.
+-- Tells whether the facts that have no field in some states are there in this one.
+local function fits_state(x)
+  local state = x.state
+  if state == 'a' then
+    return x.lease and x.lease.expires_at and x.attempts > 0
+  end
+  if state == 's' then
+    return x.suspension and x.has_waitpoints
+  end
+  if state == 'b' then
+    return x.grant and x.score
+  end
+  return keys.OWNERS[state] ~= nil
+end
+
+-- Tells whether the rare parts of a record, where there are any, could be read.
+local function is_whole(x)
+  local t, f = x.turn, x.frames
+  return (not t or (t.ended_at and t.operation and t.outcome))
+    and (not x.cancel or x.cancel.reason) and (not x.grant or x.grant.instance)
+    and (not x.suspension or x.suspension.behavior) and (not x.progress or x.progress.message)
+    and (not f or f.appended) and (not x.mutations or pack.split(x.mutations))
+end
+
+-- Tells whether a record could be read: a rule that met a hole would fail half way.
+local function is_sound(x, raw)
+  return x.at and x.archived and x.lane_path and x.policy and fits_state(x) and is_whole(x)
+    and x.signal_seq
+    and (x.attempts == 0 or (x.attempt_id and string.find(x.owner or '', ':', 1, true)))
+    and (not raw.d or x.deadline_at) and (not raw.t or x.timeout)
+    and (not raw.w or x.watched_until)
+    and raw.f and string.find(raw.f, '^%d+,')
+end
+
+-- Reads a record from its fields; nil when they are no record. One constructor, so that the table
+-- is sized once.
 function record.decode(id, key, raw)
+  if not raw.s or not raw.i or not raw.p then
+    return nil
+  end
   local state, updated_at, at, due, score, delay_reason = string.match(raw.s, STATE)
   local epoch, attempts, resumes, retries, reclaims, replays, archived =
     string.match(raw.n or NO_COUNTS, COUNTS)
@@ -75,9 +113,9 @@ function record.decode(id, key, raw)
   local num = tonumber
   at = num(at)
   due = num(due)
-  return {
-    id = id, key = key, raw = raw, long = false, now = 0, policy = nil, was_state = state,
-    was_at = at, was_due = due,
+  local x = {
+    id = id, key = key, raw = raw, long = false, now = 0, policy = policy.parse(raw.p),
+    was_state = state, was_at = at, was_due = due,
     lane_path = lane_path, kind = kind, fairness = fairness, policy_text = raw.p,
     route = raw.r or '', extras = raw.x or '',
     state = state, updated_at = num(updated_at), at = at, due = due, score = num(score),
@@ -97,6 +135,7 @@ function record.decode(id, key, raw)
     mutations = raw.mu, last_grant = raw.lg,
     watched_until = raw.w and num(raw.w), result = raw.out, has_long_result = raw.O,
   }
+  return is_sound(x, raw) and x or nil
 end
 
 -- Reads what only few calls need of a record: created_at, fingerprint, start, deadline.

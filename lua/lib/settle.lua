@@ -108,8 +108,8 @@ end
 -- retention has ended; nil when there is none, or none that can be read: one damaged record must
 -- not stop the others. The doctor tells which it is.
 function settle.visit(call, id, now)
-  local fine, x = pcall(execution.load, call, id)
-  if not fine or not x then
+  local x = execution.load(call, id)
+  if not x then
     return nil
   end
   local settled, stays = pcall(settle.run, x, now or x.now)
@@ -122,8 +122,8 @@ end
 
 -- Handles up to limit due entries, the earliest first. Returns how many records had a timer fire.
 function settle.tick(call, limit)
-  local ids = redis.call('ZRANGE', keys.due(call.base), '-inf', reply.int(call.now), 'BYSCORE',
-    'LIMIT', 0, limit)
+  local ids = store.read({}, 'ZRANGE', keys.due(call.base), '-inf', reply.int(call.now),
+    'BYSCORE', 'LIMIT', 0, limit)
   local handled = 0
   for _, id in ipairs(ids) do
     local x = settle.visit(call, id, call.now)

@@ -24,8 +24,8 @@ local HEADS = 64
 
 -- Reads the memory of a slot: the claim it holds and what that took; nil when it lapsed.
 local function recall(call, c)
-  local memory = redis.call('GET', c.memory_key)
-  if not memory then
+  local memory = store.read(false, 'GET', c.memory_key)
+  if not memory or not string.find(memory, '^%d+,[^,]') then
     return nil
   end
   local parts = pack.commas(memory)
@@ -55,7 +55,8 @@ local function granted(call, c, kind)
   if not offered then
     return nil, reply.refuse('capability_missing', missing)
   end
-  return x
+  x.input = execution.input(x)
+  return x.input and x, execution.damaged()
 end
 
 -- Refuses a claim that names neither lanes nor a grant, or both; nil when it is sound.
@@ -120,18 +121,17 @@ local function lease_id(c, at)
   return string.sub(c.id, 1, 33) .. string.format('%03x', at)
 end
 
--- Returns a claimed record as a row, and its bytes of payload.
+-- Returns a claimed record, with x.input read, as a row, and its bytes of payload.
 local function row(x)
   local signals, bytes = {}, 0
   if x.resume_ids then
     signals, bytes = view.resume_signals(x)
   end
-  local input = execution.input(x)
   return {
     x.id, string.match(x.lane_path, ':(.*)$'), x.kind, reply.int(x.attempts - 1), x.attempt_id,
-    x.lease.id, reply.int(x.epoch), x.lease.kind, reply.int(x.lease.expires_at), x.extras, input,
-    view.cancel(x), signals,
-  }, bytes + #input
+    x.lease.id, reply.int(x.epoch), x.lease.kind, reply.int(x.lease.expires_at), x.extras,
+    x.input, view.cancel(x), signals,
+  }, bytes + #x.input
 end
 
 -- The ready indexes that a claim may take from: those whose route the worker offers.
@@ -163,7 +163,7 @@ local function head(source, wanted)
     if not source.more then
       return nil
     end
-    source.heads = redis.call('ZRANGE', source.key, source.consumed,
+    source.heads = store.read({}, 'ZRANGE', source.key, source.consumed,
       source.consumed + wanted - 1, 'WITHSCORES')
     source.at = 1
     source.more = #source.heads == 2 * wanted
@@ -200,9 +200,19 @@ local function holds(source, x)
   return source.route == x.route and source.lane_path == x.lane_path
 end
 
+-- Tells whether a visited record is ready in a source, and reads its input.
+local function can_start(source, x)
+  if not x or x.is_gone or x.state ~= 'r' or not holds(source, x) then
+    return false
+  end
+  x.input = execution.input(x)
+  x.is_lost = not x.input
+  return x.input
+end
+
 -- Saves an entry of a ready index that turned out not ready as it is.
 local function pass_over(call, source, id, x)
-  if not x or x.was_state ~= 'r' or not holds(source, x) then
+  if not x or x.is_lost or x.was_state ~= 'r' or not holds(source, x) then
     index.remove(call, source.key, id)
   end
   if x and x.is_gone then
@@ -227,7 +237,7 @@ local function take_ready(call, c)
     end
     source.at, source.consumed = source.at + 2, source.consumed + 1
     local x = settle.visit(call, id)
-    if x and not x.is_gone and x.state == 'r' and holds(source, x) then
+    if can_start(source, x) then
       local size
       rows[#rows + 1], size = start(call, c, x)
       bytes = bytes + size
@@ -246,7 +256,8 @@ local function recalled(call, c)
     for i = 3, #c.memory do
       local x = execution.load(call, c.memory[i])
       if x and settle.run(x, x.now) and x.state == 'a' and x.lease.id == lease_id(c, i - 3) then
-        rows[#rows + 1] = row(x)
+        x.input = execution.input(x)
+        rows[#rows + 1] = x.input and row(x) or nil
       end
     end
   end

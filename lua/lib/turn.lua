@@ -77,7 +77,7 @@ function turn.all(x)
   local last = turn.last(x)
   if x.archived > 0 then
     local kept = last and limits.TURNS_KEPT_MAX - 1 or limits.TURNS_KEPT_MAX
-    for _, text in ipairs(redis.call('LRANGE', x.key .. ':turns', -kept, -1)) do
+    for _, text in ipairs(store.read({}, 'LRANGE', x.key .. ':turns', -kept, -1)) do
       turns[#turns + 1] = from_archive(text)
     end
   end

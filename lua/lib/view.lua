@@ -46,7 +46,7 @@ local function resume_row(x, entry)
     id, prefix = string.sub(entry, 2), 'r'
   end
   local field = prefix == 'r' and 'r:' .. id or id
-  local found = redis.call('HMGET', x.key .. ':sig', field, prefix .. 'p:' .. id)
+  local found = store.read({}, 'HMGET', x.key .. ':sig', field, prefix .. 'p:' .. id)
   if found[1] then
     local p = pack.split(found[1])
     return { id, p[5], p[6], p[7], p[8], p[9], p[10], found[2] or '' }
@@ -120,7 +120,7 @@ local function ahead(call, x)
   if x.state ~= 'r' then
     return '0'
   end
-  local rank = redis.call('ZRANK', keys.ready(call.base, x.lane_path, x.route), x.id)
+  local rank = store.read(false, 'ZRANK', keys.ready(call.base, x.lane_path, x.route), x.id)
   return rank and reply.int(rank) or '0'
 end
 

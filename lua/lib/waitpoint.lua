@@ -48,7 +48,7 @@ function waitpoint.load(x)
   if not x.has_waitpoints then
     return wp
   end
-  local flat = redis.call('HGETALL', x.key .. ':wp')
+  local flat = store.read({}, 'HGETALL', x.key .. ':wp')
   for i = 1, #flat, 2 do
     local field, value = flat[i], flat[i + 1]
     wp.raw[field] = value
@@ -249,10 +249,10 @@ local function save_waitpoints(x)
   end
   wp.raw = now
   if #gone > 0 then
-    redis.call('HDEL', x.key .. ':wp', unpack(gone))
+    store.write('HDEL', x.key .. ':wp', unpack(gone))
   end
   if #set > 0 then
-    redis.call('HSET', x.key .. ':wp', unpack(set))
+    store.write('HSET', x.key .. ':wp', unpack(set))
   end
 end
 
@@ -275,9 +275,9 @@ function waitpoint.save(x, was)
   local gone = x.signals_gone or {}
   forget_resumed(x, was, gone)
   if #gone > 0 then
-    redis.call('HDEL', x.key .. ':sig', unpack(gone))
+    store.write('HDEL', x.key .. ':sig', unpack(gone))
   end
   if x.signal_fields then
-    redis.call('HSET', x.key .. ':sig', unpack(x.signal_fields))
+    store.write('HSET', x.key .. ':sig', unpack(x.signal_fields))
   end
 end

@@ -92,8 +92,15 @@ pub(crate) fn connect_error(endpoint: &Endpoint, error: Error) -> EngineError {
     match error.kind() {
         ErrorKind::Auth => refused(&format!("refuses the user or the password: {details}")),
         ErrorKind::Config | ErrorKind::Url => refused(&format!("cannot be used: {details}")),
-        _ => call_error("connect", error),
+        _ => unreachable_endpoint(endpoint, call_error("connect", error)),
     }
+}
+
+/// Says where nobody answered.
+fn unreachable_endpoint(endpoint: &Endpoint, error: EngineError) -> EngineError {
+    let EngineError::Transport { backend, source } = error else { return error };
+    let source = format!("{endpoint} cannot be reached, is a server running there? {source}");
+    EngineError::Transport { backend, source: source.into() }
 }
 
 /// Makes the error for a store that cannot be used as it is asked for.

@@ -66,6 +66,8 @@ async fn a_server_that_is_not_there_is_a_transport_error() {
     let began = Instant::now();
     let error = attempt(&url).await.expect_err("nobody listens");
     assert!(matches!(error, EngineError::Transport { .. }), "{error:?}");
+    let message = error.to_string();
+    assert!(message.contains(&url) && message.contains("is a server running"), "{message}");
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 

@@ -449,6 +449,12 @@ pub enum BugKind {
         /// What the store said.
         message: String,
     },
+    /// What is stored of an execution cannot be read, or a part of it is gone. Nothing was changed.
+    #[error("the record of {execution_id} is damaged: the doctor tells what is wrong with it")]
+    RecordDamaged {
+        /// The execution.
+        execution_id: ExecutionId,
+    },
     /// An invariant of the rules does not hold.
     #[error("invariant broken: {0}")]
     Invariant(String),

@@ -109,6 +109,10 @@ const TABLE: &[(&str, Build)] = &[
         let limit = d.fields.u64("limit")?;
         Ok(StateKind::LimitReached { execution_id, what, limit }.into())
     }),
+    ("record_damaged", |d| {
+        let execution_id = d.execution()?;
+        Ok(BugKind::RecordDamaged { execution_id }.into())
+    }),
     ("route_limit", |d| {
         let limit = d.fields.u64("limit")?;
         Ok(StateKind::RouteLimit { limit }.into())

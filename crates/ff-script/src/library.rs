@@ -41,6 +41,7 @@ library! {
     "lib/limits.lua",
     "lib/reply.lua",
     "lib/pack.lua",
+    "lib/store.lua",
     "lib/clock.lua",
     "lib/check.lua",
     "lib/command.lua",

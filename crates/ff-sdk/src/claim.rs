@@ -235,8 +235,8 @@ impl Core {
 
     /// Sends a claim until it is answered. A store that hangs may take work for it long after it
     /// was sent, so a claim in doubt is asked for as long as the worker lives: forgetting it would
-    /// leave that work leased to nobody. A store that says it cannot answer is asked for one lease
-    /// TTL.
+    /// leave that work leased to nobody. A store that says why it cannot answer is asked for less
+    /// than one lease TTL, so that whoever waits for the claim hears its reason.
     pub(crate) async fn send_claim(
         &self,
         call: &ClaimCall,
@@ -251,7 +251,7 @@ impl Core {
                 answer => return answer,
             };
             in_doubt |= is_in_doubt(&error);
-            if self.is_over() || (!in_doubt && self.clock.now() >= until) {
+            if self.is_over() || (!in_doubt && backoff.reaches(&*self.clock, until)) {
                 return Err(error);
             }
             tracing::debug!(%error, "sending the identical claim again");

@@ -24,6 +24,11 @@ impl Backoff {
         Self { wait_ms: WAIT_MS_MIN }
     }
 
+    /// Tells whether the next wait would end at this time or later.
+    pub(crate) fn reaches(&self, clock: &dyn Clock, at: TimestampMs) -> bool {
+        clock.now().plus_ms(self.wait_ms) >= at
+    }
+
     /// Waits, each time longer, at most until `latest`.
     pub(crate) async fn wait(&mut self, clock: &dyn Clock, latest: Option<TimestampMs>) {
         let at = clock.now().plus_ms(self.wait_ms);
@@ -48,6 +53,13 @@ pub(crate) fn no_answer(op: &'static str, waited_until: TimestampMs) -> EngineEr
         backend: "the store",
         source: format!("no answer to {op} until {waited_until}").into(),
     }
+}
+
+/// The same, with what the send before had met: it tells what is wrong with the store.
+fn silence(op: &'static str, until: TimestampMs, reason: Option<&EngineError>) -> EngineError {
+    let Some(reason) = reason else { return no_answer(op, until) };
+    let source = format!("no answer to {op} until {until}; before that {reason}").into();
+    EngineError::Transport { backend: "the store", source }
 }
 
 /// Tells whether the store could not take the operation for now.
@@ -91,11 +103,12 @@ where
     F: Future<Output = EngineResult<T>>,
 {
     let mut backoff = Backoff::new();
+    let mut reason = None;
     loop {
         let answer = tokio::select! {
             biased;
             answer = call() => answer,
-            at = passed(clock, &until) => Err(no_answer(op, at)),
+            at = passed(clock, &until) => Err(silence(op, at, reason.as_ref())),
         };
         match answer {
             Err(error) if may_resend(&error) => {
@@ -105,6 +118,7 @@ where
                 }
                 tracing::debug!(%error, op, "sending the identical request again");
                 backoff.wait(clock, Some(latest)).await;
+                reason = Some(error);
             }
             answer => return answer,
         }

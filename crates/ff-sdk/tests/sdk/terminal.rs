@@ -189,6 +189,20 @@ async fn a_refused_end_gives_the_task_back_with_its_lease_renewed() {
 }
 
 #[tokio::test]
+async fn an_end_that_never_lands_tells_why() {
+    let fake = Fake::new();
+    let (_worker, task) = fake.task().await;
+    for _ in 0..100 {
+        let full = EngineError::Unavailable { op: "complete_execution", reason: "full".to_owned() };
+        fake.script("complete_execution", Step::Refuse(full));
+    }
+    fake.down("renew_lease");
+    let error = fake.finish(60_000, task.complete(None)).await.expect_err("it cannot land");
+    assert!(matches!(error, SdkError::NotLanded { .. }), "{error}");
+    assert!(error.to_string().contains("full"), "{error}");
+}
+
+#[tokio::test]
 async fn an_unavailable_store_is_asked_again() {
     let fake = Fake::new();
     let (_worker, task) = fake.task().await;

@@ -4,6 +4,7 @@ use crate::fake::{Fake, START, Step, grant, settle, soon};
 use ff_core::contracts::claim::*;
 use ff_core::contracts::notice::Notice;
 use ff_core::contracts::terminal::ReleaseExecution;
+use ff_core::error::EngineError;
 use ff_core::name::{Namespace, WorkerInstanceId};
 use ff_core::partition::Partition;
 use ff_core::time::Clock;
@@ -130,6 +131,21 @@ async fn a_claim_in_doubt_is_asked_for_until_it_is_answered_and_no_other_is_sent
     let task = fake.finish(1_000, claim()).await.expect("answers").expect("work was offered");
     assert!(claims(&fake).last().is_some_and(|claim| claim.claim_id > in_doubt));
     task.complete(None).await.expect("it lands");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_take_claims_is_told_with_its_reason() {
+    let fake = Fake::new();
+    let worker = fake.worker().await;
+    for _ in 0..100 {
+        let reason = "full".to_owned();
+        let full = EngineError::Unavailable { op: "claim_execution", reason };
+        fake.script("claim_execution", Step::Refuse(full));
+    }
+    let claim = async move { (worker.claim_next().await, worker) };
+    let (claimed, _worker) = fake.finish(30_000, claim).await;
+    let error = claimed.expect_err("nothing could be claimed");
+    assert!(matches!(error.engine_error(), Some(EngineError::Unavailable { .. })), "{error}");
 }
 
 #[tokio::test]

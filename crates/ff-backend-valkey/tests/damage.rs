@@ -1,0 +1,154 @@
+//! A store that somebody else has written to: what is damaged is named, and stops nothing else.
+
+mod support;
+
+use ff_backend_valkey::ValkeyBackend;
+use ff_core::contracts::claim::Tick;
+use ff_core::contracts::inspect::ListExecutions;
+use ff_core::contracts::lease::RenewLease;
+use ff_core::contracts::terminal::{CompleteExecution, ReleaseExecution};
+use ff_core::contracts::{
+    AdminBackend, ClaimBackend, InspectBackend, LeaseBackend, SubmitBackend, TerminalBackend,
+};
+use ff_core::error::{BugKind, EngineError};
+use ff_core::keys::{execution, partition_base};
+use ff_core::state::PublicState;
+use ff_core::{ExecutionId, Handle};
+use ff_testserver::Connection;
+use support::{claim, complete, connect, item, partition, raw, submit};
+
+/// Fields of a record that nothing can do without, and a text that none of them may hold.
+const FIELDS: &[&str] =
+    &["s", "i", "p", "f", "n", "q", "u", "m", "g", "h", "j", "v", "d", "t", "mu"];
+const JUNK: &str = "junk";
+/// Longer than what stays inside a record.
+const LONG: [u8; 100] = [b'x'; 100];
+
+fn write(at: &mut Connection, words: &[&str]) {
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    raw(at, &words).into_result().expect("a write");
+}
+
+/// Puts a text in the place of whatever a key holds.
+fn plant(at: &mut Connection, key: &str) {
+    write(at, &["SET", key, JUNK]);
+}
+
+/// Lists every key of the server.
+fn keys(at: &mut Connection) -> Vec<String> {
+    let ff_testserver::Value::Array(keys) = raw(at, &[b"KEYS", b"*"]) else { panic!("no list") };
+    keys.iter().map(|key| key.text().unwrap_or_default().into_owned()).collect()
+}
+
+async fn submit_long(backend: &ValkeyBackend) -> ExecutionId {
+    let request =
+        ff_core::contracts::submit::SubmitExecution { input: LONG.to_vec().into(), ..item() };
+    let requests = ff_core::contracts::submit::SubmitExecutions { items: vec![request] };
+    let mut outcomes = backend.submit_executions(requests).await.expect("a submission");
+    outcomes.remove(0).expect("an item").execution_id()
+}
+
+fn is_damaged(error: &EngineError, id: ExecutionId) -> bool {
+    matches!(error, EngineError::Bug(BugKind::RecordDamaged { execution_id: of }) if *of == id)
+}
+
+/// Checks that the work beside a damaged record goes on, and that the record is named.
+async fn goes_on_beside(backend: &ValkeyBackend, damaged: ExecutionId, what: &str) {
+    let others = [submit(backend).await, submit(backend).await];
+    let claimed =
+        backend.claim_execution(claim(10)).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+    let handles: Vec<Handle> = claimed.executions.into_iter().map(|one| one.handle).collect();
+    let ids: Vec<ExecutionId> = handles.iter().map(Handle::execution_id).collect();
+    assert_eq!(ids, others, "{what}");
+    let tick = Tick { partition: partition(), limit: 10 };
+    backend.tick(tick).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+    let list = ListExecutions {
+        namespace: Default::default(),
+        lane: Default::default(),
+        state: PublicState::Active,
+        cursor: None,
+        limit: 10,
+    };
+    backend.list_executions(list).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+    for handle in &handles {
+        backend.complete_execution(complete(handle)).await.expect("a completion");
+    }
+    let diagnosis = backend.doctor(false).await.expect("a diagnosis");
+    let named = diagnosis.findings.iter().any(|finding| finding.execution_id == Some(damaged));
+    assert!(named, "{what}: {diagnosis:?}");
+}
+
+on_each_version! {
+    async fn a_record_that_cannot_be_read_stops_no_other(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        for field in FIELDS {
+            let id = submit(&backend).await;
+            write(&mut at, &["HSET", &execution(id), field, JUNK]);
+            goes_on_beside(&backend, id, field).await;
+            let refusal = backend.describe_execution(id).await.expect_err("a refusal");
+            assert!(is_damaged(&refusal, id), "{field}: {refusal}");
+            write(&mut at, &["DEL", &execution(id)]);
+            backend.doctor(true).await.expect("a diagnosis");
+        }
+    }
+
+    async fn an_input_that_is_gone_is_never_taken_for_an_empty_one(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let id = submit_long(&backend).await;
+        write(&mut at, &["DEL", &format!("{}:in", execution(id))]);
+        goes_on_beside(&backend, id, "input").await;
+    }
+
+    async fn a_result_that_is_gone_is_never_taken_for_none(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let handle = support::started(&backend).await.handle;
+        let result = Some(LONG.to_vec().into());
+        let request = CompleteExecution { result, ..complete(&handle) };
+        backend.complete_execution(request).await.expect("a completion");
+        let id = handle.execution_id();
+        write(&mut at, &["DEL", &format!("{}:out", execution(id))]);
+        let refusal = backend.read_result(id).await.expect_err("a refusal");
+        assert!(is_damaged(&refusal, id), "{refusal}");
+    }
+
+    async fn one_damaged_record_does_not_stop_the_renewal_of_others(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let mut handles = Vec::new();
+        for _ in 0..3 {
+            handles.push(support::started(&backend).await.handle);
+        }
+        let damaged = handles[1].execution_id();
+        write(&mut at, &["HSET", &execution(damaged), "s", JUNK]);
+        let request = RenewLease { handles, lease_ttl_ms: 30_000 };
+        let renewed = backend.renew_lease(request).await.expect("a renewal");
+        assert!(renewed[0].is_ok() && renewed[2].is_ok(), "{renewed:?}");
+        assert!(renewed[1].as_ref().is_err_and(|error| is_damaged(error, damaged)), "{renewed:?}");
+    }
+
+    async fn a_key_of_another_type_gives_way_to_the_first_write(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let handle = support::started(&backend).await.handle;
+        let release = ReleaseExecution { handle, reason: "again".to_owned() };
+        backend.release_execution(release).await.expect("a release");
+        let held = backend.claim_execution(claim(1)).await.expect("a claim").executions.remove(0);
+        let record = execution(held.handle.execution_id());
+        let base = format!("{}:", partition_base(partition()));
+        for key in keys(&mut at) {
+            if key.starts_with(&base) && key != record {
+                plant(&mut at, &key);
+            }
+        }
+        let other = submit(&backend).await;
+        let request = CompleteExecution { next: Some(claim(1)), ..complete(&held.handle) };
+        let ended = backend.complete_execution(request).await.expect("a completion");
+        let next = ended.next.expect("a claim came with it").executions;
+        assert_eq!(next[0].handle.execution_id(), other);
+        let diagnosis = backend.doctor(false).await.expect("a diagnosis");
+        assert_eq!(diagnosis.findings_total, 0, "{diagnosis:?}");
+    }
+}

@@ -1,0 +1,28 @@
+-- Store: commands that cannot fail half way through a function. A key of this library that holds a
+-- type which it never has there is nobody's work: it counts as absent, and the first write takes
+-- its place. An error after the first write would leave the others done.
+
+local function is_misfit(result)
+  return type(result) == 'table' and result.err
+    and (string.find(result.err, 'WRONGTYPE', 1, true)
+      or string.find(result.err, 'not an integer', 1, true))
+end
+
+-- Reads from a key; what the command answers for an absent one when the key is a misfit.
+function store.read(absent, name, key, ...)
+  local result = redis.pcall(name, key, ...)
+  if is_misfit(result) then
+    return absent
+  end
+  return result
+end
+
+-- Writes to a key, in the place of a misfit.
+function store.write(name, key, ...)
+  local result = redis.pcall(name, key, ...)
+  if is_misfit(result) then
+    redis.call('DEL', key)
+    return redis.call(name, key, ...)
+  end
+  return result
+end

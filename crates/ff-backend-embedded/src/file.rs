@@ -12,8 +12,10 @@ mod partition;
 mod readers;
 mod record;
 mod room;
+mod row;
 mod sql;
 mod turn;
+mod write;
 mod writer;
 
 pub use config::{Access, Durability, FileConfig};

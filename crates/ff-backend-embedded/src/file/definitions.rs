@@ -3,7 +3,7 @@
 //! They are kept by the number of their row. A number is never given again, so what is kept can be
 //! of no use but never wrong, whatever other processes do to the file.
 
-use super::partition::{column_of, number_of, time_of};
+use super::row::{column_of, number_of, time_of};
 use super::sql::Sql;
 use bytes::Bytes;
 use ff_core::policy::EffectivePolicy;

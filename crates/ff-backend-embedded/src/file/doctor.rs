@@ -1,6 +1,7 @@
 //! Doctor: every column against the record that it is derived from, and the file itself.
 
-use super::partition::{Columns, FilePartition, Row, select_rows};
+use super::partition::FilePartition;
+use super::row::{Columns, Row, select_rows};
 use ff_core::ExecutionId;
 use ff_core::contracts::admin::{Diagnosis, Finding};
 use ff_core::limits::DOCTOR_FINDINGS_MAX;

@@ -1,7 +1,7 @@
 //! The canonical dump: every table, row by row.
 
-use super::partition::column_of;
 use super::room::FileRoom;
+use super::row::column_of;
 use ff_core::TimestampMs;
 use rusqlite::types::ValueRef;
 use std::fmt::Write as _;

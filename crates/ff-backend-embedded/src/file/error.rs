@@ -38,6 +38,9 @@ pub(crate) fn refused(op: &'static str, path: &Path, fault: &Fault) -> EngineErr
         Fault::Damaged(what) => {
             return BugKind::Invariant(format!("{path} holds a damaged {what}")).into();
         }
+        Fault::Record(execution_id) => {
+            return BugKind::RecordDamaged { execution_id: *execution_id }.into();
+        }
         Fault::Panicked => {
             return BugKind::Invariant(format!("{op} panicked; it was undone")).into();
         }

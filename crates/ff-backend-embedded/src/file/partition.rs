@@ -3,12 +3,12 @@
 use super::definitions::Definitions;
 use super::kept::Kept;
 use super::record::{Parts, Record};
+use super::row::{Columns, Row, column_of, number_of, select_rows, time_of};
 use super::sql::{Sql, damaged};
 use crate::notice::Outward;
 use bytes::Bytes;
 use ff_core::contracts::notice::Notice;
 use ff_core::contracts::stream::StreamFrame;
-use ff_core::partition::Partition;
 use ff_core::{AttemptIndex, ExecutionId, LaneId, Namespace, SignalId, TimestampMs};
 use ff_lifecycle::store::{ClaimMemory, ClaimSlot, IdempotencyEntry};
 use ff_lifecycle::{AcceptedSignal, Execution, PartitionStore};
@@ -23,101 +23,22 @@ pub struct FilePartition {
     pub(super) number: u16,
     pub(super) notices: Vec<Notice>,
     pub(super) definitions: Definitions,
-    kept: RefCell<Kept>,
+    pub(super) kept: RefCell<Kept>,
     /// What the operation has read. `None` stands for a record that is not there.
     seen: RefCell<HashMap<ExecutionId, Option<Seen>>>,
     /// Records that the operation could not read.
-    damaged: RefCell<Vec<(ExecutionId, String)>>,
+    damaged: RefCell<BTreeSet<ExecutionId>>,
 }
 
 /// A record as it stands in the file.
 #[derive(Clone, Debug)]
-struct Seen {
-    seq: i64,
+pub(super) struct Seen {
+    pub(super) seq: i64,
     lane: i64,
-    columns: Columns,
+    pub(super) columns: Columns,
     is_live: bool,
     signals: Vec<SignalId>,
     outward: Outward,
-}
-
-/// The columns that are derived from a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Columns {
-    pub(super) state: String,
-    pub(super) owner: String,
-    pub(super) route: String,
-    pub(super) score: i64,
-    pub(super) due_at: Option<i64>,
-}
-
-/// A row of the table of executions.
-pub(super) struct Row {
-    pub(super) seq: i64,
-    pub(super) lane: i64,
-    pub(super) columns: Columns,
-    pub(super) signals: i64,
-    pub(super) record: String,
-    pub(super) result: Option<Vec<u8>>,
-}
-
-pub(super) fn column_of(at: TimestampMs) -> i64 {
-    number_of(at.as_millis())
-}
-
-/// A count or a length as SQLite keeps it.
-pub(super) fn number_of(count: impl TryInto<i64>) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
-}
-
-pub(super) fn time_of(column: i64) -> TimestampMs {
-    TimestampMs::from_millis(u64::try_from(column).unwrap_or(0))
-}
-
-impl Columns {
-    pub(super) fn of(execution: &Execution) -> Self {
-        let owner = execution.owner();
-        let ready = owner.index == ff_core::state::OwnerIndex::Ready;
-        Self {
-            state: execution.public_state().as_str().to_owned(),
-            owner: owner.index.as_str().to_owned(),
-            route: if ready { execution.definition.route.clone() } else { String::new() },
-            score: owner.score,
-            due_at: execution.due().map(column_of),
-        }
-    }
-}
-
-/// Selects rows for [`Row::read`].
-macro_rules! select_rows {
-    ($which:literal) => {
-        concat!(
-            "select seq, lane, state, owner, route, score, due_at, signals, record, result ",
-            "from executions ",
-            $which
-        )
-    };
-}
-pub(super) use select_rows;
-
-impl Row {
-    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let columns = Columns {
-            state: row.get(2)?,
-            owner: row.get(3)?,
-            route: row.get(4)?,
-            score: row.get(5)?,
-            due_at: row.get(6)?,
-        };
-        Ok(Self {
-            seq: row.get(0)?,
-            lane: row.get(1)?,
-            columns,
-            signals: row.get(7)?,
-            record: row.get(8)?,
-            result: row.get(9)?,
-        })
-    }
 }
 
 impl FilePartition {
@@ -153,8 +74,8 @@ impl FilePartition {
     }
 
     /// Returns what the operation could not read, the first of it.
-    pub(super) fn take_damaged(&self) -> Option<(ExecutionId, String)> {
-        self.damaged.borrow_mut().drain(..).next()
+    pub(super) fn take_damaged(&self) -> Option<ExecutionId> {
+        self.damaged.borrow_mut().pop_first()
     }
 
     /// Puts a record together from its row.
@@ -175,7 +96,7 @@ impl FilePartition {
     }
 
     /// Returns the number of a lane of this partition, made on first use.
-    fn lane(&mut self, namespace: &Namespace, lane: &LaneId) -> i64 {
+    pub(super) fn lane(&mut self, namespace: &Namespace, lane: &LaneId) -> i64 {
         if let Some(known) = self.find_lane(namespace, lane) {
             return known;
         }
@@ -231,134 +152,6 @@ impl FilePartition {
         }
         self.seen.borrow().get(&id).cloned().flatten()
     }
-
-    /// Counts a live record in or out of its route.
-    fn count_route(&self, lane: i64, route: &str, one_more: bool) {
-        if route.is_empty() {
-            return;
-        }
-        self.kept.borrow_mut().routes.remove(&lane);
-        let add = "insert into routes (lane, route, live) values (?, ?, 1) \
-                   on conflict do update set live = live + 1";
-        if one_more {
-            self.sql.run(add, params![lane, route]);
-            return;
-        }
-        let take = "update routes set live = live - 1 where lane = ? and route = ?";
-        self.sql.run(take, params![lane, route]);
-        let forget = "delete from routes where lane = ? and route = ? and live <= 0";
-        self.sql.run(forget, params![lane, route]);
-    }
-
-    /// Notes that work became ready or a timer moved to the front, before it is written.
-    fn note(&mut self, lane: i64, before: Option<&Columns>, after: &Columns) {
-        let ready = ff_core::state::OwnerIndex::Ready.as_str();
-        let partition = Partition::new_unchecked(self.number);
-        let was_ready = before.is_some_and(|before| before.owner == ready);
-        if after.owner == ready && !was_ready {
-            let select = "select 1 from executions \
-                          where lane = ? and owner = 'ready' and route = ? limit 1";
-            let any = self.sql.row(select, params![lane, after.route], |_| Ok(()));
-            if any.is_none() && !self.notices.contains(&Notice::Ready(partition)) {
-                self.notices.push(Notice::Ready(partition));
-            }
-        }
-        if after.due_at.is_none() || before.is_some_and(|before| before.due_at == after.due_at) {
-            return;
-        }
-        let Some(at) = after.due_at.map(time_of) else { return };
-        if self.due_head().is_none_or(|(head, _)| at < head) {
-            self.notices.push(Notice::Due { partition, at });
-        }
-    }
-
-    fn insert(&mut self, id: ExecutionId, columns: &Columns, parts: &Parts) -> (i64, i64) {
-        let definition = &parts.definition;
-        let lane = self.lane(&definition.namespace, &definition.lane);
-        self.note(lane, None, columns);
-        let insert = "insert into executions (id, lane, partition, state, owner, route, score, \
-                      due_at, attempts, updated_at, signals, record, result) \
-                      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let record = self.sql.document("record", &parts.record);
-        self.sql.run(
-            insert,
-            params![
-                id.to_string(),
-                lane,
-                self.number,
-                columns.state,
-                columns.owner,
-                columns.route,
-                columns.score,
-                columns.due_at,
-                parts.record.attempts,
-                column_of(parts.record.updated_at),
-                number_of(parts.signals.len()),
-                record,
-                parts.result.as_deref(),
-            ],
-        );
-        let seq = self.sql.connection().last_insert_rowid();
-        self.definitions.write(&self.sql, seq, definition);
-        (seq, lane)
-    }
-
-    fn update(&self, seen: &Seen, columns: &Columns, parts: &Parts) {
-        let record = self.sql.document("record", &parts.record);
-        let (seq, result) = (seen.seq, parts.result.as_deref());
-        let (attempts, signals) = (parts.record.attempts, number_of(parts.signals.len()));
-        let updated_at = column_of(parts.record.updated_at);
-        if seen.columns == *columns {
-            // No index is touched: SQLite looks at the columns that a statement names.
-            let update = "update executions set attempts = ?, updated_at = ?, signals = ?, \
-                          record = ?, result = ? where seq = ?";
-            self.sql.run(update, params![attempts, updated_at, signals, record, result, seq]);
-            return;
-        }
-        if seen.columns == (Columns { due_at: seen.columns.due_at, ..columns.clone() }) {
-            let update = "update executions set due_at = ?, attempts = ?, updated_at = ?, \
-                          signals = ?, record = ?, result = ? where seq = ?";
-            let due_at = columns.due_at;
-            self.sql
-                .run(update, params![due_at, attempts, updated_at, signals, record, result, seq]);
-            return;
-        }
-        let update = "update executions set state = ?, owner = ?, route = ?, score = ?, \
-                      due_at = ?, attempts = ?, updated_at = ?, signals = ?, record = ?, \
-                      result = ? where seq = ?";
-        self.sql.run(
-            update,
-            params![
-                columns.state,
-                columns.owner,
-                columns.route,
-                columns.score,
-                columns.due_at,
-                attempts,
-                updated_at,
-                signals,
-                record,
-                result,
-                seq,
-            ],
-        );
-    }
-
-    /// Brings the table of signals up to date: they are only ever added and forgotten.
-    fn keep_signals(&self, seq: i64, before: &[SignalId], signals: &[AcceptedSignal]) {
-        let now: BTreeSet<SignalId> = signals.iter().map(|s| s.signal.signal_id).collect();
-        for gone in before.iter().filter(|id| !now.contains(id)) {
-            let forget = "delete from signals where seq = ? and signal_id = ?";
-            self.sql.run(forget, params![seq, gone.to_string()]);
-        }
-        let before: BTreeSet<SignalId> = before.iter().copied().collect();
-        let new = |s: &&AcceptedSignal| !before.contains(&s.signal.signal_id);
-        for signal in signals.iter().filter(new) {
-            let json = self.sql.document("signal", signal);
-            let insert = "insert into signals (seq, signal_id, signal) values (?, ?, ?)";
-            self.sql.run(insert, params![seq, signal.signal.signal_id.to_string(), json]);
-        }
-    }
 }
 
 /// What of a row outlives the record that was made from it.
@@ -380,8 +173,8 @@ impl PartitionStore for FilePartition {
                 self.remember(id, &place, &execution);
                 Some(execution)
             }
-            Err(problem) => {
-                self.damaged.borrow_mut().push((id, problem));
+            Err(_) => {
+                self.damaged.borrow_mut().insert(id);
                 None
             }
         }
@@ -583,7 +376,7 @@ impl FilePartition {
     /// Takes a record that cannot be read out of every index, so that it stops nobody; `doctor`
     /// tells of it.
     fn set_aside(&self, id: ExecutionId) {
-        if self.damaged.borrow().iter().any(|(known, _)| *known == id) {
+        if self.damaged.borrow().contains(&id) {
             let update = "update executions set owner = 'damaged', due_at = null where id = ?";
             self.sql.run(update, [id.to_string()]);
             self.kept.borrow_mut().timer_moved(self.number, id, None);

@@ -1,7 +1,8 @@
 //! The whole file inside a transaction.
 
 use super::doctor;
-use super::partition::{FilePartition, column_of, entry_of, number_of, time_of};
+use super::partition::{FilePartition, entry_of};
+use super::row::{column_of, number_of, time_of};
 use super::sql::{Fault, Sql, damaged};
 use crate::listing::LaneKey;
 use crate::store::{PartitionRoom, Room};
@@ -55,18 +56,16 @@ impl FileRoom {
         self.partition.begin();
         let run = AssertUnwindSafe(|| rule(self, now));
         let outcome = catch_unwind(run).map_err(|_| Fault::Panicked)?;
-        let damage = self.partition.take_damaged();
+        let damaged = self.partition.take_damaged();
+        let told = |execution_id| BugKind::RecordDamaged { execution_id }.into();
         if let Some(fault) = self.sql().take_fault() {
-            return Err(match damage {
-                Some((id, problem)) => damaged(&format!("record of {id}"), problem),
+            return Err(match damaged {
+                Some(id) => Fault::Record(id),
                 None => fault,
             });
         }
-        Ok(match (outcome, damage) {
-            (Err(EngineError::NotFound { .. }), Some((id, problem))) => {
-                let text = format!("the record of {id} is damaged: {problem}; see doctor");
-                Err(BugKind::Invariant(text).into())
-            }
+        Ok(match (outcome, damaged) {
+            (Err(EngineError::NotFound { .. }), Some(id)) => Err(told(id)),
             (outcome, _) => outcome,
         })
     }

@@ -1,6 +1,7 @@
 //! A connection whose methods cannot fail: the first fault is remembered, and the transaction that
 //! it happened in is undone before anybody hears of an outcome.
 
+use ff_core::ExecutionId;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::Serialize;
@@ -18,6 +19,8 @@ pub(crate) enum Fault {
     Sqlite(rusqlite::Error),
     /// What the file holds is not what was ever written there.
     Damaged(String),
+    /// The record of an execution cannot be read.
+    Record(ExecutionId),
     /// A rule panicked.
     Panicked,
 }

@@ -1,0 +1,147 @@
+//! Writing a record: its row, its definition, its signals, the count of its route.
+
+use super::partition::{FilePartition, Seen};
+use super::record::Parts;
+use super::row::{Columns, column_of, number_of, time_of};
+use ff_core::contracts::notice::Notice;
+use ff_core::partition::Partition;
+use ff_core::state::OwnerIndex;
+use ff_core::{ExecutionId, SignalId};
+use ff_lifecycle::{AcceptedSignal, PartitionStore};
+use rusqlite::params;
+use std::collections::BTreeSet;
+
+impl FilePartition {
+    /// Counts a live record in or out of its route.
+    pub(super) fn count_route(&self, lane: i64, route: &str, one_more: bool) {
+        if route.is_empty() {
+            return;
+        }
+        self.kept.borrow_mut().routes.remove(&lane);
+        let add = "insert into routes (lane, route, live) values (?, ?, 1) \
+                   on conflict do update set live = live + 1";
+        if one_more {
+            self.sql.run(add, params![lane, route]);
+            return;
+        }
+        let take = "update routes set live = live - 1 where lane = ? and route = ?";
+        self.sql.run(take, params![lane, route]);
+        let forget = "delete from routes where lane = ? and route = ? and live <= 0";
+        self.sql.run(forget, params![lane, route]);
+    }
+
+    /// Notes that work became ready or a timer moved to the front, before it is written.
+    pub(super) fn note(&mut self, lane: i64, before: Option<&Columns>, after: &Columns) {
+        let ready = OwnerIndex::Ready.as_str();
+        let partition = Partition::new_unchecked(self.number);
+        let was_ready = before.is_some_and(|before| before.owner == ready);
+        if after.owner == ready && !was_ready {
+            let select = "select 1 from executions \
+                          where lane = ? and owner = 'ready' and route = ? limit 1";
+            let any = self.sql.row(select, params![lane, after.route], |_| Ok(()));
+            if any.is_none() && !self.notices.contains(&Notice::Ready(partition)) {
+                self.notices.push(Notice::Ready(partition));
+            }
+        }
+        if after.due_at.is_none() || before.is_some_and(|before| before.due_at == after.due_at) {
+            return;
+        }
+        let Some(at) = after.due_at.map(time_of) else { return };
+        if self.due_head().is_none_or(|(head, _)| at < head) {
+            self.notices.push(Notice::Due { partition, at });
+        }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        id: ExecutionId,
+        columns: &Columns,
+        parts: &Parts,
+    ) -> (i64, i64) {
+        let definition = &parts.definition;
+        let lane = self.lane(&definition.namespace, &definition.lane);
+        self.note(lane, None, columns);
+        let insert = "insert into executions (id, lane, partition, state, owner, route, score, \
+                      due_at, attempts, updated_at, signals, record, result) \
+                      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let record = self.sql.document("record", &parts.record);
+        self.sql.run(
+            insert,
+            params![
+                id.to_string(),
+                lane,
+                self.number,
+                columns.state,
+                columns.owner,
+                columns.route,
+                columns.score,
+                columns.due_at,
+                parts.record.attempts,
+                column_of(parts.record.updated_at),
+                number_of(parts.signals.len()),
+                record,
+                parts.result.as_deref(),
+            ],
+        );
+        let seq = self.sql.connection().last_insert_rowid();
+        self.definitions.write(&self.sql, seq, definition);
+        (seq, lane)
+    }
+
+    pub(super) fn update(&self, seen: &Seen, columns: &Columns, parts: &Parts) {
+        let record = self.sql.document("record", &parts.record);
+        let (seq, result) = (seen.seq, parts.result.as_deref());
+        let (attempts, signals) = (parts.record.attempts, number_of(parts.signals.len()));
+        let updated_at = column_of(parts.record.updated_at);
+        if seen.columns == *columns {
+            // No index is touched: SQLite looks at the columns that a statement names.
+            let update = "update executions set attempts = ?, updated_at = ?, signals = ?, \
+                          record = ?, result = ? where seq = ?";
+            self.sql.run(update, params![attempts, updated_at, signals, record, result, seq]);
+            return;
+        }
+        if seen.columns == (Columns { due_at: seen.columns.due_at, ..columns.clone() }) {
+            let update = "update executions set due_at = ?, attempts = ?, updated_at = ?, \
+                          signals = ?, record = ?, result = ? where seq = ?";
+            let due_at = columns.due_at;
+            self.sql
+                .run(update, params![due_at, attempts, updated_at, signals, record, result, seq]);
+            return;
+        }
+        let update = "update executions set state = ?, owner = ?, route = ?, score = ?, \
+                      due_at = ?, attempts = ?, updated_at = ?, signals = ?, record = ?, \
+                      result = ? where seq = ?";
+        self.sql.run(
+            update,
+            params![
+                columns.state,
+                columns.owner,
+                columns.route,
+                columns.score,
+                columns.due_at,
+                attempts,
+                updated_at,
+                signals,
+                record,
+                result,
+                seq,
+            ],
+        );
+    }
+
+    /// Brings the table of signals up to date: they are only ever added and forgotten.
+    pub(super) fn keep_signals(&self, seq: i64, before: &[SignalId], signals: &[AcceptedSignal]) {
+        let now: BTreeSet<SignalId> = signals.iter().map(|s| s.signal.signal_id).collect();
+        for gone in before.iter().filter(|id| !now.contains(id)) {
+            let forget = "delete from signals where seq = ? and signal_id = ?";
+            self.sql.run(forget, params![seq, gone.to_string()]);
+        }
+        let before: BTreeSet<SignalId> = before.iter().copied().collect();
+        let new = |s: &&AcceptedSignal| !before.contains(&s.signal.signal_id);
+        for signal in signals.iter().filter(new) {
+            let json = self.sql.document("signal", signal);
+            let insert = "insert into signals (seq, signal_id, signal) values (?, ?, ?)";
+            self.sql.run(insert, params![seq, signal.signal.signal_id.to_string(), json]);
+        }
+    }
+}

@@ -21,7 +21,8 @@ type Entries = BTreeSet<(i64, ExecutionId)>;
 #[derive(Debug)]
 pub struct MemoryPartition {
     partition: Partition,
-    records: BTreeMap<ExecutionId, Execution>,
+    // Boxed: a tree moves what it holds about.
+    records: BTreeMap<ExecutionId, Box<Execution>>,
     ready: BTreeMap<LaneKey, BTreeMap<String, Entries>>,
     owned: BTreeMap<(LaneKey, OwnerIndex), Entries>,
     due: BTreeSet<(TimestampMs, ExecutionId)>,
@@ -86,7 +87,7 @@ impl MemoryPartition {
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Execution> {
-        self.records.values()
+        self.records.values().map(|execution| &**execution)
     }
 
     pub(crate) fn lanes(&self) -> impl Iterator<Item = &LaneKey> {
@@ -196,7 +197,7 @@ impl MemoryPartition {
 
 impl PartitionStore for MemoryPartition {
     fn get(&self, id: ExecutionId) -> Option<Execution> {
-        self.records.get(&id).cloned()
+        self.records.get(&id).map(|execution| (**execution).clone())
     }
 
     fn put(&mut self, execution: Execution) {
@@ -211,7 +212,7 @@ impl PartitionStore for MemoryPartition {
         if let Some(before) = before {
             self.notices.extend(Outward::of(&before).changes(&execution));
         }
-        self.records.insert(execution.id(), execution);
+        self.records.insert(execution.id(), Box::new(execution));
     }
 
     fn remove(&mut self, id: ExecutionId) {

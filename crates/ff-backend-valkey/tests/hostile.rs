@@ -108,6 +108,17 @@ on_each_version! {
         assert_eq!((diagnosis.executions, diagnosis.findings_total), (1, 0), "{diagnosis:?}");
     }
 
+    async fn a_cursor_that_no_page_gave_is_refused(server: Server) {
+        let _backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let past: &[u8] = b"due 99999999999999999999999";
+        for cursor in [past, b"due -1", b"due", b"due 0 0", b"due 1e3"] {
+            let args: &[&[u8]] = &[cursor, b"10", b"0"];
+            let reply = answered(&mut at, &ff_script::functions::CHECK_INDEXES, BASES[0], args);
+            assert!(is_refused(&reply, "invalid_argument"), "{cursor:?}: {reply:?}");
+        }
+    }
+
     async fn a_key_that_is_no_base_is_refused(server: Server) {
         let backend = connect(&server.url()).await;
         let mut at = server.connect().expect("a connection");

@@ -111,10 +111,11 @@ on_each_version! {
     async fn a_cursor_that_no_page_gave_is_refused(server: Server) {
         let _backend = connect(&server.url()).await;
         let mut at = server.connect().expect("a connection");
-        let past: &[u8] = b"due 99999999999999999999999";
-        for cursor in [past, b"due -1", b"due", b"due 0 0", b"due 1e3"] {
-            let args: &[&[u8]] = &[cursor, b"10", b"0"];
-            let reply = answered(&mut at, &ff_script::functions::CHECK_INDEXES, BASES[0], args);
+        let function = ALL.iter().find(|function| function.name == "ff_check_indexes");
+        let function = function.expect("it is there");
+        for cursor in ["due 99999999999999999999999", "due -1", "due", "due 0 0", "due 1e3"] {
+            let args: &[&[u8]] = &[cursor.as_bytes(), b"10", b"0"];
+            let reply = answered(&mut at, function, BASES[0], args);
             assert!(is_refused(&reply, "invalid_argument"), "{cursor:?}: {reply:?}");
         }
     }

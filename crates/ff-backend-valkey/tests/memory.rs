@@ -32,7 +32,6 @@ on_each_version! {
             assert!(outcomes.expect("a submission").iter().all(Result::is_ok));
         }
         let each = (used_memory(&mut at) - before) / EXECUTIONS;
-        println!("{each} bytes a waiting execution");
         assert!(each <= PENDING_BYTES_MAX, "{each} bytes, {PENDING_BYTES_MAX} allowed");
     }
 }

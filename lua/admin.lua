@@ -38,11 +38,17 @@ command.define('ff_check_executions', {
   end,
 })
 
+-- Longest place in an index that the server gives.
+local CURSOR_DIGITS_MAX = 19
+
 -- Checks that the entries of the indexes belong to records that they own, a page a call.
 -- KEYS: base. ARGV: cursor, count, fix.
 command.define('ff_check_indexes', {
   args = {
-    'cursor', check.bytes(0, limits.TEXT_BYTES_MAX),
+    'cursor', { what = 'empty or a cursor of this function', read = function(text)
+      local place = #text <= limits.TEXT_BYTES_MAX and string.match(text, '^%S+ (%d+)$')
+      return (text == '' or (place and #place <= CURSOR_DIGITS_MAX)) and text or nil
+    end },
     'count', check.number(1, limits.LIST_LIMIT_MAX),
     'fix', check.flag,
   },

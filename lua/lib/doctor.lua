@@ -191,7 +191,7 @@ function doctor.indexes(call, cursor, count, fix)
     end
   end
   local key, rows = call.base .. ':' .. suffix, {}
-  local page = redis.call('ZSCAN', key, place, 'COUNT', reply.int(count))
+  local page = store.read({ '0', {} }, 'ZSCAN', key, place, 'COUNT', reply.int(count))
   for i = 1, #page[2], 2 do
     local id = page[2][i]
     check_entry(call, key, by_suffix[suffix], id, reporter(call, rows, id, fix))

@@ -6,6 +6,7 @@ use ff_core::contracts::AdminBackend;
 use ff_script::functions::ALL;
 use ff_script::{Reply, Signature};
 use ff_testserver::{Connection, Value};
+use support::dump::dump;
 use support::{connect, raw, submit};
 
 /// The base that each function is called with; the wrong ones are refused as well.
@@ -89,23 +90,44 @@ on_each_version! {
         let backend = connect(&server.url()).await;
         submit(&backend).await;
         let mut at = server.connect().expect("a connection");
+        let mut readers = vec![server.connect().expect("a connection")];
+        let mut before = dump(&mut readers);
+        let mut unchanged_when_refused = |reply: Reply, what: &str| {
+            let after = dump(&mut readers);
+            assert!(matches!(reply, Reply::Success(_)) || before == after, "{what} changed {before} to {after}");
+            before = after;
+        };
         for function in ALL.iter().filter(|function| !function.arguments.is_empty()) {
             for (turn, _) in GARBAGE.iter().enumerate() {
                 let count = function.arguments.len() + function.group.arguments.len();
                 let args: Vec<&[u8]> =
                     (0..count).map(|at| GARBAGE[(turn + at) % GARBAGE.len()]).collect();
                 for base in BASES {
-                    answered(&mut at, function, base, &args);
+                    let reply = answered(&mut at, function, base, &args);
+                    unchanged_when_refused(reply, function.name);
                 }
                 let same = vec![GARBAGE[turn]; count];
                 for base in BASES {
-                    answered(&mut at, function, base, &same);
+                    let reply = answered(&mut at, function, base, &same);
+                    unchanged_when_refused(reply, function.name);
                 }
             }
         }
         backend.ping().await.expect("the server lives");
         let diagnosis = backend.doctor(false).await.expect("a diagnosis");
         assert_eq!((diagnosis.executions, diagnosis.findings_total), (1, 0), "{diagnosis:?}");
+    }
+
+    async fn a_cursor_that_no_page_gave_is_refused(server: Server) {
+        let _backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let function = ALL.iter().find(|function| function.name == "ff_check_indexes");
+        let function = function.expect("it is there");
+        for cursor in ["due 99999999999999999999999", "due -1", "due", "due 0 0", "due 1e3"] {
+            let args: &[&[u8]] = &[cursor.as_bytes(), b"10", b"0"];
+            let reply = answered(&mut at, function, BASES[0], args);
+            assert!(is_refused(&reply, "invalid_argument"), "{cursor:?}: {reply:?}");
+        }
     }
 
     async fn a_key_that_is_no_base_is_refused(server: Server) {

@@ -4,7 +4,7 @@ use ff_testserver::{Connection, Value};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Writes every key with what it holds, sorted; expiry, which only frees memory, is left out.
+/// Writes every key with what it holds and when it expires, sorted.
 pub fn dump(connections: &mut [Connection]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for connection in connections {
@@ -12,6 +12,9 @@ pub fn dump(connections: &mut [Connection]) -> String {
             let mut line = shown(&key);
             line.push_str(" = ");
             line.push_str(&content(connection, &key));
+            let expires_at = command(connection, &[b"PEXPIRETIME", &key]);
+            // Writing to a String cannot fail.
+            let _ = write!(line, " until {expires_at:?}");
             lines.push(line);
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use crate::error::{XtaskError, chain};
+use ff_cli::text::chain;
+
+use crate::error::XtaskError;
 use crate::run::{cargo, show, stage};
 use crate::test::{self, Arguments};
 use crate::{lua_check, tidy};

@@ -4,11 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use ff_cli::CliError;
 use ff_testserver::{ClientError, ServerError};
 use flowfabric::{EngineError, SdkError};
-
-/// The exit code of a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
 
 /// Says why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +61,9 @@ pub(crate) enum XtaskError {
     /// The engine refused, or did not answer a worker or a client.
     #[error(transparent)]
     Sdk(#[from] SdkError),
-    /// Work was lost, or done twice; each case has been printed.
-    #[error("{0} checks failed, see above")]
-    NotSound(usize),
-    /// Somebody pressed Ctrl-C.
-    #[error("stopped before the end")]
-    Interrupted,
+    /// What the command line does, too, did not work.
+    #[error(transparent)]
+    Cli(#[from] CliError),
     /// A private server broke off, or refused a command.
     #[error(transparent)]
     Raw(#[from] ClientError),
@@ -82,23 +77,9 @@ impl XtaskError {
     pub(crate) fn exit_code(&self) -> u8 {
         let code = match self {
             Self::Failed { status, .. } => status.code(),
-            Self::Interrupted => Some(INTERRUPTED),
+            Self::Cli(error) => Some(error.exit_code().into()),
             _ => None,
         };
         code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
     }
-}
-
-/// Joins an error and its sources into one line; what was said already is not said again.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    text
 }

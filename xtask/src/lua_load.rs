@@ -1,4 +1,5 @@
-//! `cargo xtask lua-load`: loads the function library on every primary and verifies it.
+//! `cargo xtask lua-load`: loads the function library on every primary and verifies it, as
+//! `ff lua-load` does.
 
 use crate::error::XtaskError;
 
@@ -6,10 +7,7 @@ use crate::error::XtaskError;
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask lua-load --url valkey://127.0.0.1:6379
-  cargo xtask lua-load --url valkey://:password@10.0.0.1:6379 --cluster
-
-A library that is as new stays, an older one is replaced, a newer one is never downgraded: it is
-kept if it still serves this version, and refused if it does not.";
+  cargo xtask lua-load --url valkey://:password@10.0.0.1:6379 --cluster";
 
 /// Where to load.
 #[derive(Debug, clap::Args)]
@@ -25,53 +23,8 @@ pub(crate) struct Arguments {
 
 /// Loads the library and prints a line for every node.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), XtaskError> {
-    let url = address(&arguments.url, arguments.cluster)?;
-    let failed = |error: flowfabric::EngineError| {
-        XtaskError::Told(format!("the library was not loaded: {}", crate::error::chain(&error)))
-    };
-    let backend = flowfabric::connect(&url).await.map_err(failed)?;
-    let prepared = backend.prepare().await.map_err(failed)?;
+    let prepared = ff_cli::lua_load::load(&arguments.url, arguments.cluster).await?;
     prepared.nodes.iter().for_each(|node| println!("{node}"));
     println!("nodes: {}, partitions: {}", prepared.nodes.len(), prepared.partitions);
     Ok(())
-}
-
-/// Returns the address with the scheme that the flag asks for.
-fn address(url: &str, cluster: bool) -> Result<String, XtaskError> {
-    let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
-    let scheme = match (scheme, cluster) {
-        ("valkey", true) => "valkey-cluster",
-        ("valkeys", true) => "valkeys-cluster",
-        ("valkey" | "valkeys" | "valkey-cluster" | "valkeys-cluster", _) => scheme,
-        _ => {
-            return Err(XtaskError::Told(
-                "--url must be valkey://host:port; no other store has a function library"
-                    .to_owned(),
-            ));
-        }
-    };
-    Ok(format!("{scheme}://{rest}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_flag_turns_an_address_into_that_of_a_cluster() {
-        let cases = [
-            ("valkey://h:1", false, "valkey://h:1"),
-            ("valkey://h:1", true, "valkey-cluster://h:1"),
-            ("valkeys://h:1", true, "valkeys-cluster://h:1"),
-            ("valkey-cluster://h:1", true, "valkey-cluster://h:1"),
-        ];
-        for (url, cluster, wanted) in cases {
-            assert_eq!(address(url, cluster).ok().as_deref(), Some(wanted), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_store_without_functions_is_refused() {
-        assert!(address("memory:", false).is_err());
-    }
 }

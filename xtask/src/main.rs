@@ -15,10 +15,10 @@ mod lua_check;
 mod lua_load;
 mod run;
 mod test;
-mod text;
 mod tidy;
 
 use error::XtaskError;
+use ff_cli::text::chain;
 
 /// Tests, checks and runs this workspace.
 #[derive(Debug, Parser)]
@@ -38,11 +38,8 @@ enum Command {
     LuaCheck,
     /// Loads the function library on every primary of a store.
     LuaLoad(lua_load::Arguments),
-    /// Runs durable work over real files, and shows what it survives.
+    /// Runs `ff demo`: durable work over real files, and what it survives.
     Demo(demo::Arguments),
-    /// Runs the worker that a demo kills.
-    #[command(hide = true)]
-    DemoWorker(demo::DoomedArguments),
     /// Measures how fast the engine is and what a task costs the server.
     Bench(bench::Arguments),
     /// Runs every check and every test, as before each landing.
@@ -55,15 +52,14 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::LuaCheck => lua_check::run(),
         Command::LuaLoad(arguments) => on_tokio(lua_load::run(arguments)),
-        Command::Demo(arguments) => on_tokio(demo::run(arguments)),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => on_tokio(bench::run(arguments)),
-        Command::DemoWorker(arguments) => on_tokio(demo::run_doomed(arguments)),
         Command::Ci => ci::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xtask: {}", error::chain(&error));
+            eprintln!("xtask: {}", chain(&error));
             ExitCode::from(error.exit_code())
         }
     }

@@ -69,7 +69,7 @@ fn not_run(command: &Command) -> impl FnOnce(std::io::Error) -> XtaskError + use
 }
 
 /// Writes a command as a person would type it.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(command.get_program());
     let mut line = name.to_string_lossy().into_owned();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::text::{grouped, table};
+use ff_cli::text::{grouped, table};
 
 /// What was measured on one store.
 #[derive(Debug, Serialize)]

@@ -7,7 +7,7 @@ use crate::error::XtaskError;
 use crate::run::{cargo, read, root};
 
 /// What a crate may depend on within the workspace, tests aside.
-const EDGES: [(&str, Allowed); 12] = [
+const EDGES: [(&str, Allowed); 13] = [
     ("ff-core", Allowed::Only(&[])),
     ("ff-script", Allowed::Only(&["ff-core"])),
     ("ff-lifecycle", Allowed::Only(&["ff-core"])),
@@ -20,6 +20,7 @@ const EDGES: [(&str, Allowed); 12] = [
         "flowfabric",
         Allowed::Only(&["ff-core", "ff-sdk", "ff-backend-valkey", "ff-backend-embedded"]),
     ),
+    ("ff-cli", Allowed::Only(&["flowfabric"])),
     // Tests alone.
     ("ff-model", Allowed::Only(&[])),
     ("ff-testserver", Allowed::Only(&[])),

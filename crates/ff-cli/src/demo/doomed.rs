@@ -1,7 +1,8 @@
 //! The worker that is killed in the middle of a task, and its killer.
 //!
-//! On Valkey it is a process of its own that dies by `kill -9`. In memory there is no other
-//! process, so a worker inside this one drops its task: for the store both look the same.
+//! On Valkey it is a process of its own that dies by `kill -9`. A file and a store in memory have
+//! all their workers in one process, so a worker inside this one drops its task: for the store both
+//! look the same.
 
 use std::env;
 use std::process::Stdio;
@@ -15,10 +16,12 @@ use flowfabric::{
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::connect;
 use super::show::Screen;
 use super::worker::{FileJob, LANE};
-use crate::error::XtaskError;
+use crate::args::Global;
+use crate::error::CliError;
+use crate::out::raw;
+use crate::store::{Access, Place};
 
 /// The name of the worker that is killed.
 pub(super) const NAME: &str = "doomed";
@@ -29,21 +32,14 @@ const CLAIM_TRIES: u32 = 10;
 /// How long the frame of the doomed worker may take to arrive.
 const FRAME_WAIT_MS: u64 = 10_000;
 
-/// Claims one task, streams a frame, and hangs. Started by the demo.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    #[arg(long)]
-    url: String,
-    #[arg(long)]
-    namespace: String,
-}
-
-/// Runs the worker that is to be killed.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), XtaskError> {
-    let backend = connect(&arguments.url).await?;
-    let worker = worker(backend, &arguments.namespace).await?;
+/// Claims one task, streams a frame, and hangs: the worker that is to be killed. Started by the
+/// demo.
+pub(crate) async fn run(global: &Global, place: Option<Place>) -> Result<(), CliError> {
+    let place = place.ok_or_else(|| CliError::Usage("a demo starts this worker".to_owned()))?;
+    let backend = place.open(Access::Owner).await?;
+    let worker = worker(backend, global.namespace.as_str()).await?;
     let task = begin(&worker).await?;
-    println!("{}", task.execution_id());
+    raw(format!("{}\n", task.execution_id()).as_bytes())?;
     // Nobody may be left hanging: the pipe closes when the demo is gone, however it ended.
     let mut nothing = Vec::new();
     let _ = tokio::io::stdin().read_to_end(&mut nothing).await;
@@ -65,17 +61,17 @@ enum Body {
 
 impl Doomed {
     /// Starts the worker and waits until it has claimed a task.
-    pub(super) async fn start(url: &str, client: &FlowFabricClient) -> Result<Self, XtaskError> {
+    pub(super) async fn start(place: &Place, client: &FlowFabricClient) -> Result<Self, CliError> {
         let namespace = client.namespace().as_str();
-        if url.starts_with("memory") {
+        if place.is_embedded() {
             let worker = worker(client.backend().clone(), namespace).await?;
             let task = begin(&worker).await?;
             let execution_id = task.execution_id();
             return Ok(Self { execution_id, body: Body::Task(Box::new((worker, task))) });
         }
-        let not_run = |source| XtaskError::NotRun { program: "this program".to_owned(), source };
+        let not_run = |source| CliError::NotRun { program: "this program".to_owned(), source };
         let mut child = Command::new(env::current_exe().map_err(not_run)?)
-            .args(["demo-worker", "--url", url, "--namespace", namespace])
+            .args(["demo-worker", "--url", place.as_url(), "--namespace", namespace])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -87,7 +83,7 @@ impl Doomed {
             read.map_err(not_run)?;
         }
         let execution_id = line.trim().parse().map_err(|_| {
-            XtaskError::Told("the worker to be killed claimed nothing, see above".to_owned())
+            CliError::No("the worker to be killed claimed nothing, see above".to_owned())
         })?;
         Ok(Self { execution_id, body: Body::Process(child) })
     }
@@ -98,18 +94,18 @@ impl Doomed {
         client: &FlowFabricClient,
         screen: &Screen,
         path: &str,
-    ) -> Result<(), XtaskError> {
+    ) -> Result<(), CliError> {
         let first = StreamCursor::from_beginning();
         let attempt = AttemptIndex(0);
         let tail = client.tail_stream(&self.execution_id, attempt, first, FRAME_WAIT_MS, 1);
         if tail.await?.frames.is_empty() {
             let text = format!("no frame of {path} arrived within {FRAME_WAIT_MS} ms");
-            return Err(XtaskError::Told(text));
+            return Err(CliError::No(text));
         }
         match self.body {
             Body::Process(mut child) => {
                 let id = child.id().map_or_else(String::new, |id| format!(" {id}"));
-                let failed = |source| XtaskError::NotRun { program: "kill".to_owned(), source };
+                let failed = |source| CliError::NotRun { program: "kill".to_owned(), source };
                 child.kill().await.map_err(failed)?;
                 screen.say(&format!(
                     "kill -9: worker {NAME} (process{id}) is dead in the middle of {path}"
@@ -139,7 +135,7 @@ async fn worker(
 }
 
 /// Claims a task and streams one frame of it.
-async fn begin(worker: &FlowFabricWorker) -> Result<ClaimedTask, XtaskError> {
+async fn begin(worker: &FlowFabricWorker) -> Result<ClaimedTask, CliError> {
     for _ in 0..CLAIM_TRIES {
         let Some(task) = worker.claim_next().await? else { continue };
         let job = FileJob::read(task.input_payload())?;
@@ -147,5 +143,5 @@ async fn begin(worker: &FlowFabricWorker) -> Result<ClaimedTask, XtaskError> {
         task.append_frame("note", text.as_bytes(), None).await?;
         return Ok(task);
     }
-    Err(XtaskError::Told("there was nothing to claim for the worker to be killed".to_owned()))
+    Err(CliError::No("there was nothing to claim for the worker to be killed".to_owned()))
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::analyse::{Analysis, Analyst};
 use super::show::Screen;
-use crate::error::XtaskError;
+use crate::error::CliError;
 
 /// What these executions do.
 pub(super) const KIND: &str = "analyse_file";
@@ -52,7 +52,7 @@ pub(super) struct Bench {
 
 impl FileJob {
     /// Reads an input.
-    pub(super) fn read(input: &[u8]) -> Result<Self, XtaskError> {
+    pub(super) fn read(input: &[u8]) -> Result<Self, CliError> {
         Ok(serde_json::from_slice(input)?)
     }
 }

@@ -21,7 +21,9 @@ use super::submit::{Batch, submit_files, submit_summary};
 use super::summary::{self, APPROVAL_MS_MAX, Publisher, SummaryJob, summarise};
 use super::tails::{Seen, follow_all};
 use super::worker::{self, Bench, analyse_file};
-use crate::error::XtaskError;
+use crate::error::CliError;
+use crate::out::Out;
+use crate::store::Place;
 
 /// The worker of the summary.
 const PUBLISHER: &str = "publisher";
@@ -46,7 +48,8 @@ pub(super) struct Course {
     pub(super) workers: u16,
     pub(super) folder: Folder,
     pub(super) output: PathBuf,
-    pub(super) url: String,
+    pub(super) place: Place,
+    pub(super) out: Out,
 }
 
 /// The workers that run, and how to stop them.
@@ -68,18 +71,18 @@ struct Outcome {
 
 impl Course {
     /// Runs to the end, to the first Ctrl-C, or to an error; then stops the workers and judges.
-    pub(super) async fn run(self) -> Result<(), XtaskError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let names: Vec<String> =
             (1..=self.workers).map(|number| format!("worker-{number}")).collect();
         let shown: Vec<String> = names.iter().cloned().chain([PUBLISHER.to_owned()]).collect();
-        let screen = Arc::new(Screen::new(self.folder.files.len() as u64, &shown));
+        let screen = Arc::new(Screen::new(self.folder.files.len() as u64, &shown, self.out));
         let mut crew = Crew { stop: watch::Sender::new(false), running: JoinSet::new() };
         let mut submitted = Vec::new();
         let ended = tokio::select! {
             ended = self.perform(&mut crew, &screen, &names, &mut submitted) => ended,
-            _ = tokio::signal::ctrl_c() => Err(XtaskError::Interrupted),
+            _ = tokio::signal::ctrl_c() => Err(CliError::Interrupted),
         };
-        if let Err(XtaskError::Interrupted) = &ended {
+        if let Err(CliError::Interrupted) = &ended {
             screen.say("stopping: running tasks may end first; Ctrl-C again ends at once");
         }
         tokio::select! {
@@ -91,7 +94,7 @@ impl Course {
             self.tell_what_is_left().await;
         }
         let outcome = ended?;
-        print_report(&self.client, self.report(&outcome, &screen)).await
+        print_report(&self.client, self.report(&outcome, &screen), self.out).await
     }
 
     async fn perform(
@@ -100,7 +103,7 @@ impl Course {
         screen: &Arc<Screen>,
         names: &[String],
         submitted: &mut Vec<ExecutionId>,
-    ) -> Result<Outcome, XtaskError> {
+    ) -> Result<Outcome, CliError> {
         let begun = Instant::now();
         let batch = submit_files(&self.client, &self.folder).await?;
         let ids: Vec<_> = batch.files.iter().map(|file| file.execution_id).collect();
@@ -111,7 +114,7 @@ impl Course {
             batch.took.as_millis(),
             batch.known_again
         ));
-        let doomed = Doomed::start(&self.url, &self.client).await?;
+        let doomed = Doomed::start(&self.place, &self.client).await?;
         let killed = doomed.execution_id;
         let victim = batch.files.iter().find(|file| file.execution_id == killed);
         let victim = victim.map_or("a file", |file| file.file.path.as_str());
@@ -149,7 +152,7 @@ impl Course {
         screen: &Arc<Screen>,
         number: usize,
         name: &str,
-    ) -> Result<(), XtaskError> {
+    ) -> Result<(), CliError> {
         let worker = self.worker(name, worker::LANE).await?;
         let bench = Arc::new(Bench { name: name.to_owned(), number, screen: screen.clone() });
         let handler = move |task: TaskContext| analyse_file(task, bench.clone());
@@ -165,7 +168,7 @@ impl Course {
         screen: &Arc<Screen>,
         number: usize,
         approvals: mpsc::UnboundedSender<Approval>,
-    ) -> Result<(), XtaskError> {
+    ) -> Result<(), CliError> {
         let worker = self.worker(PUBLISHER, summary::LANE).await?;
         let bench = Bench { name: PUBLISHER.to_owned(), number, screen: screen.clone() };
         let publisher = Arc::new(Publisher { bench, client: self.client.clone(), approvals });
@@ -185,7 +188,7 @@ impl Course {
     }
 
     /// Waits for the end of the summary, however long a person takes to approve it.
-    async fn wait(&self, summary: ExecutionId) -> Result<ExecutionResult, XtaskError> {
+    async fn wait(&self, summary: ExecutionId) -> Result<ExecutionResult, CliError> {
         let clock = self.client.backend().clock();
         loop {
             let deadline = clock.now().plus_ms(APPROVAL_MS_MAX);
@@ -201,20 +204,20 @@ impl Course {
         mut asked: mpsc::UnboundedReceiver<Approval>,
         screen: &Screen,
         waits: &AtomicBool,
-    ) -> XtaskError {
+    ) -> CliError {
         while let Some(approval) = asked.recv().await {
             screen.say("every file is done; the summary is suspended until it is approved");
-            let memory = self.url.starts_with("memory");
+            let memory = self.place.is_memory();
             if !self.auto_approve && !memory {
                 waits.store(true, Ordering::Relaxed);
-                let command = approval.command(&self.url);
+                let command = approval.command(&self.place);
                 screen.print(&format!("\nApprove it from another terminal:\n\n  {command}\n"));
                 continue;
             }
             if memory {
                 screen.say("no other process reaches a store in memory: it is approved from here");
             } else {
-                screen.say(&format!("approved by itself, as: {}", approval.command(&self.url)));
+                screen.say(&format!("approved by itself, as: {}", approval.command(&self.place)));
             }
             tokio::time::sleep(APPROVE_AFTER).await;
             if let Err(error) = approval.deliver(&self.client, "auto-approve").await {
@@ -225,7 +228,7 @@ impl Course {
     }
 
     /// Shows the counts. Ends only when nothing has moved for too long.
-    async fn watch(&self, screen: &Screen, summary: ExecutionId, waits: &AtomicBool) -> XtaskError {
+    async fn watch(&self, screen: &Screen, summary: ExecutionId, waits: &AtomicBool) -> CliError {
         let mut last: (Counts, u64) = Default::default();
         let mut moved_at = Instant::now();
         loop {
@@ -241,7 +244,7 @@ impl Course {
             if moved_at.elapsed() > STALL {
                 let why = self.client.explain(&summary).await;
                 let why = why.map_or_else(|error| error.to_string(), |why| why.sentence);
-                return XtaskError::Told(format!(
+                return CliError::No(format!(
                     "nothing has moved for {} s; about the summary the engine says: {why}",
                     STALL.as_secs()
                 ));
@@ -276,7 +279,7 @@ impl Course {
             let done = count_of(&counts, OwnerIndex::Done);
             let rest = if self.private { "gone with its store" } else { "cancelled" };
             let all = self.folder.files.len();
-            println!("{done} of {all} executions had ended; the run is {rest}");
+            self.out.say(format!("{done} of {all} executions had ended; the run is {rest}"));
         }
     }
 

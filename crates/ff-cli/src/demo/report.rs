@@ -16,7 +16,8 @@ use super::show::count_of;
 use super::submit::Batch;
 use super::summary::SummaryResult;
 use super::{summary, worker};
-use crate::error::XtaskError;
+use crate::error::CliError;
+use crate::out::Out;
 use crate::text::{grouped, span, table};
 
 /// Problems that are told in full.
@@ -52,26 +53,34 @@ struct Verdict {
 pub(super) async fn print_report(
     client: &FlowFabricClient,
     report: Report<'_>,
-) -> Result<(), XtaskError> {
+    out: Out,
+) -> Result<(), CliError> {
     let ids: Vec<_> = report.batch.files.iter().map(|file| file.execution_id).collect();
     let told = gather(client, &ids).await?;
     let summary = read(client, report.summary).await?;
-    println!("\n{}", history(&report, &told, &summary));
-    println!("\n{}", by_kind(&report, &told));
-    println!("\n{}", totals(&report, &told));
+    out.say(format!("\n{}", history(&report, &told, &summary)));
+    out.say(format!("\n{}", by_kind(&report, &told)));
+    out.say(format!("\n{}", totals(&report, &told)));
     let mut verdict = report.judge(&told, &summary);
     judge_lanes(client, &report, &mut verdict).await?;
-    println!();
-    verdict.good.iter().for_each(|line| println!("  ok     {line}"));
-    let shown = verdict.bad.iter().take(PROBLEMS_SHOWN_MAX);
-    shown.for_each(|line| println!("  WRONG  {line}"));
-    if !verdict.bad.is_empty() {
-        return Err(XtaskError::NotSound(verdict.bad.len()));
+    let page = report.summary_result().map(|result| result.page);
+    if out.is_json() {
+        out.document(&serde_json::json!({
+            "files": told.len(),
+            "attempts": told.iter().map(Told::attempts).sum::<u32>(),
+            "frames": report.frames,
+            "took_ms": u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+            "ok": verdict.good,
+            "wrong": verdict.bad,
+            "page": page,
+        }))?;
+    } else {
+        verdict.print(page.as_deref(), out);
     }
-    if let Some(result) = report.summary_result() {
-        println!("\nThe index: {}", result.page);
+    match verdict.bad.len() {
+        0 => Ok(()),
+        count => Err(CliError::No(format!("{count} checks failed, see above"))),
     }
-    Ok(())
 }
 
 /// Lists the turns of whatever did not end with its first.
@@ -273,6 +282,16 @@ impl Report<'_> {
 }
 
 impl Verdict {
+    fn print(&self, page: Option<&str>, out: Out) {
+        out.say("");
+        self.good.iter().for_each(|line| out.say(format!("  ok     {line}")));
+        let shown = self.bad.iter().take(PROBLEMS_SHOWN_MAX);
+        shown.for_each(|line| out.say(format!("  WRONG  {line}")));
+        if let Some(page) = page.filter(|_| self.bad.is_empty()) {
+            out.say(format!("\nThe index: {page}"));
+        }
+    }
+
     fn put(&mut self, good: bool, text: String) {
         if good { self.good.push(text) } else { self.bad.push(text) }
     }
@@ -292,7 +311,7 @@ async fn judge_lanes(
     client: &FlowFabricClient,
     report: &Report<'_>,
     verdict: &mut Verdict,
-) -> Result<(), XtaskError> {
+) -> Result<(), CliError> {
     let lanes = client.backend().list_lanes(client.namespace().clone()).await?;
     let wanted = [(worker::LANE, report.batch.files.len() as u64), (summary::LANE, 1)];
     for (name, count) in wanted {
@@ -317,6 +336,7 @@ mod tests {
     use super::super::files::SourceFile;
     use super::super::submit::submit_files;
     use super::*;
+    use crate::out::Format;
 
     #[tokio::test]
     async fn work_that_nobody_finished_counts_as_lost() {
@@ -342,8 +362,9 @@ mod tests {
             frames: 0,
             took: Duration::ZERO,
         };
-        let error = print_report(&client, report).await.expect_err("nothing was done");
+        let out = Out::new(Format::Table);
+        let error = print_report(&client, report, out).await.expect_err("nothing was done");
         assert_eq!(error.exit_code(), 1);
-        assert!(matches!(error, XtaskError::NotSound(_)), "{error}");
+        assert!(error.to_string().contains("checks failed"), "{error}");
     }
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::error::XtaskError;
-use crate::run::root;
+use crate::error::CliError;
 
 /// Most files of one run: what one batch may hold.
 const FILES_MAX: usize = flowfabric::ff_core::limits::SUBMIT_ITEMS_MAX;
@@ -14,9 +13,6 @@ const FILES_MAX: usize = flowfabric::ff_core::limits::SUBMIT_ITEMS_MAX;
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Folders that hold what programs made.
 const SKIPPED_FOLDERS: [&str; 2] = ["target", "node_modules"];
-/// The project's own documents and sources.
-const OWN_FOLDERS: [&str; 3] = ["docs", "lua", "xtask/src"];
-
 /// The files of a folder.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -36,30 +32,21 @@ pub(super) struct SourceFile {
     pub(super) sha256: String,
 }
 
-/// Finds the files of `folder`, or of the project itself, by path.
-pub(super) fn scan(folder: Option<&Path>) -> Result<Folder, XtaskError> {
-    let mut found = match folder {
-        Some(path) => {
-            let unreadable = |source| XtaskError::Unreadable { path: path.to_owned(), source };
-            let root = fs::canonicalize(path).map_err(unreadable)?;
-            let mut found = empty(&root);
-            found.walk(&root)?;
-            found
-        }
-        None => own()?,
-    };
-    found.files.sort_by(|a, b| a.path.cmp(&b.path));
-    match found.files.len() {
-        0 => Err(XtaskError::Told(format!(
-            "{} holds no file to work on; name a folder with some: cargo xtask demo docs",
-            found.root.display()
-        ))),
-        count if count > FILES_MAX => Err(XtaskError::Told(format!(
-            "{} holds {count} files, a demo takes up to {FILES_MAX}; name a smaller folder",
-            found.root.display()
-        ))),
-        _ => Ok(found),
+/// Finds the files of `folder`, by path.
+pub(super) fn scan(folder: &Path) -> Result<Folder, CliError> {
+    let unreadable = |source| CliError::Unreadable { path: folder.to_owned(), source };
+    let root = fs::canonicalize(folder).map_err(unreadable)?;
+    let name = root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned();
+    let mut found = Folder { root: root.clone(), name, files: Vec::new(), skipped: Vec::new() };
+    found.walk(&root)?;
+    if found.files.is_empty() {
+        return Err(CliError::Usage(format!(
+            "{} holds no file to work on; name a folder with some: ff demo docs",
+            root.display()
+        )));
     }
+    found.files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
 }
 
 /// Returns the checksum that a worker must arrive at, too.
@@ -74,27 +61,9 @@ pub(super) fn extension(path: &str) -> &str {
     name.rsplit_once('.').map_or("other", |(_, extension)| extension)
 }
 
-fn own() -> Result<Folder, XtaskError> {
-    let root = root();
-    let mut found = empty(&root);
-    let mut folders: Vec<PathBuf> = OWN_FOLDERS.iter().map(|name| root.join(name)).collect();
-    for entry in fs::read_dir(root.join("crates")).into_iter().flatten().flatten() {
-        folders.push(entry.path().join("src"));
-    }
-    for folder in folders.iter().filter(|folder| folder.is_dir()) {
-        found.walk(folder)?;
-    }
-    Ok(found)
-}
-
-fn empty(root: &Path) -> Folder {
-    let name = root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned();
-    Folder { root: root.to_owned(), name, files: Vec::new(), skipped: Vec::new() }
-}
-
 impl Folder {
-    fn walk(&mut self, folder: &Path) -> Result<(), XtaskError> {
-        let unreadable = |source| XtaskError::Unreadable { path: folder.to_owned(), source };
+    fn walk(&mut self, folder: &Path) -> Result<(), CliError> {
+        let unreadable = |source| CliError::Unreadable { path: folder.to_owned(), source };
         for entry in fs::read_dir(folder).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -106,6 +75,13 @@ impl Folder {
                 self.walk(&path)?;
             } else if kind.is_file() {
                 self.take(&path, kind.len());
+            }
+            if self.files.len() > FILES_MAX {
+                return Err(CliError::Usage(format!(
+                    "{} holds more than the {FILES_MAX} files that a demo takes; name a smaller \
+                     folder: ff demo docs",
+                    self.root.display()
+                )));
             }
         }
         Ok(())
@@ -137,15 +113,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_project_itself_is_work_enough() {
-        let found = scan(None).expect("the project has sources");
-        assert!(found.files.iter().any(|file| file.path == "xtask/src/demo/files.rs"));
+    fn files_are_found_below_and_in_order() {
+        let found = scan(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("this crate has sources");
+        assert!(found.files.iter().any(|file| file.path == "src/demo/files.rs"));
         assert!(found.files.windows(2).all(|pair| pair[0].path < pair[1].path));
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_named() {
-        let error = scan(Some(Path::new("no/such/folder"))).expect_err("missing");
+        let error = scan(Path::new("no/such/folder")).expect_err("missing");
         assert!(error.to_string().contains("no/such/folder"), "{error}");
     }
 

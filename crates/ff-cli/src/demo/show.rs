@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use flowfabric::ff_core::state::OwnerIndex;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::out::Out;
+
 /// How often plain output repeats the counts while they change.
 const PLAIN_EVERY: Duration = Duration::from_secs(1);
 /// How often a display that moves is drawn, at most.
@@ -27,6 +29,7 @@ pub(super) struct Screen {
     frames: AtomicU64,
     closed: AtomicBool,
     display: Display,
+    out: Out,
 }
 
 #[derive(Debug)]
@@ -43,15 +46,16 @@ struct Plain {
 
 impl Screen {
     /// Begins to show a run over this many files by these workers.
-    pub(super) fn new(files: u64, workers: &[String]) -> Self {
+    pub(super) fn new(files: u64, workers: &[String], out: Out) -> Self {
         let display =
-            if is_live() { live(files, workers) } else { Display::Plain(Mutex::default()) };
+            if is_live(out) { live(files, workers) } else { Display::Plain(Mutex::default()) };
         Self {
             started: Instant::now(),
             files,
             frames: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             display,
+            out,
         }
     }
 
@@ -63,11 +67,11 @@ impl Screen {
     /// Prints a text as it is.
     pub(super) fn print(&self, text: &str) {
         match &self.display {
+            // Printed as it is, so that a command which wraps can be copied.
             Display::Live { all, .. } if !self.closed.load(Ordering::Relaxed) => {
-                // A terminal that is gone shows nothing; the run goes on.
-                let _ = all.println(text);
+                all.suspend(|| self.out.say(text));
             }
-            _ => println!("{text}"),
+            _ => self.out.say(text),
         }
     }
 
@@ -151,9 +155,9 @@ pub(super) fn count_of(counts: &Counts, index: OwnerIndex) -> u64 {
 }
 
 /// A log wants lines, and so does whoever says that nobody watches.
-fn is_live() -> bool {
+fn is_live(out: Out) -> bool {
     let unwatched = env::var("CI").is_ok_and(|value| value != "false" && !value.is_empty());
-    std::io::stdout().is_terminal() && !unwatched
+    std::io::stdout().is_terminal() && !unwatched && !out.is_json()
 }
 
 fn live(files: u64, workers: &[String]) -> Display {

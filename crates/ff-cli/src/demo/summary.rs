@@ -11,10 +11,11 @@ use flowfabric::{FlowFabricClient, TaskContext, TaskEnd, TaskError, TaskResult};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::approve::{Approval, SIGNAL};
+use super::approve::Approval;
 use super::gather::{Told, gather};
 use super::page::{Index, write_index};
 use super::worker::Bench;
+use crate::signal::APPROVE as SIGNAL;
 
 /// What this execution does.
 pub(super) const KIND: &str = "summarise";

@@ -11,7 +11,7 @@ use flowfabric::{FlowFabricClient, SubmitRequest};
 use super::files::{Folder, SourceFile, sha256};
 use super::summary::{self, SummaryJob};
 use super::worker::{self, FAILING_TAG, FileJob};
-use crate::error::XtaskError;
+use crate::error::CliError;
 
 /// The first wait before a failed attempt is made again.
 const BACKOFF_MS: u64 = 400;
@@ -40,7 +40,7 @@ pub(super) struct Batch {
 pub(super) async fn submit_files(
     client: &FlowFabricClient,
     folder: &Folder,
-) -> Result<Batch, XtaskError> {
+) -> Result<Batch, CliError> {
     let requests = folder.files.iter().enumerate();
     let requests: Vec<SubmitRequest> =
         requests.map(|(index, file)| request(folder, index, file)).collect::<Result<_, _>>()?;
@@ -65,7 +65,7 @@ pub(super) async fn submit_files(
 pub(super) async fn submit_summary(
     client: &FlowFabricClient,
     job: &SummaryJob,
-) -> Result<ExecutionId, XtaskError> {
+) -> Result<ExecutionId, CliError> {
     let request = SubmitRequest::new(summary::KIND, serde_json::to_vec(job)?)
         .lane(summary::LANE)
         .retry(retry())
@@ -73,7 +73,7 @@ pub(super) async fn submit_summary(
     Ok(client.submit(request).await?.execution_id())
 }
 
-fn request(folder: &Folder, index: usize, file: &SourceFile) -> Result<SubmitRequest, XtaskError> {
+fn request(folder: &Folder, index: usize, file: &SourceFile) -> Result<SubmitRequest, CliError> {
     let root = folder.root.to_string_lossy().into_owned();
     let job = FileJob { root, path: file.path.clone() };
     // A key is bounded, a path is not.

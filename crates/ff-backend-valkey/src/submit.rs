@@ -123,36 +123,3 @@ fn outcome(reply: Reply, item: &SubmitExecution) -> Outcome {
         _ => ExecutionSubmitted::Duplicate { execution_id },
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ff_core::ids::ExecutionId;
-
-    fn item(bytes: usize) -> SubmitExecution {
-        SubmitExecution {
-            execution_id: ExecutionId::generate(Partition::new(0).expect("legal")),
-            namespace: Default::default(),
-            lane: Default::default(),
-            kind: "test".parse().expect("legal"),
-            input: Bytes::from(vec![0; bytes]),
-            policy: Default::default(),
-            idempotency: None,
-            fairness_key: None,
-            durability: Default::default(),
-        }
-    }
-
-    fn sizes(items: &[SubmitExecution]) -> Vec<usize> {
-        split(items.iter().enumerate().collect()).iter().map(Vec::len).collect()
-    }
-
-    #[test]
-    fn a_submission_is_split_by_items_and_by_bytes() {
-        let small: Vec<_> = (0..1_001).map(|_| item(1)).collect();
-        assert_eq!(sizes(&small), [500, 500, 1]);
-        let large: Vec<_> = (0..5).map(|_| item(1024 * 1024)).collect();
-        assert_eq!(sizes(&large), [4, 1]);
-        assert_eq!(sizes(&[]), [] as [usize; 0]);
-    }
-}

@@ -221,3 +221,19 @@ pub trait SubmitBackend: Send + Sync + fmt::Debug {
         request: SubmitExecutions,
     ) -> EngineResult<Vec<EngineResult<ExecutionSubmitted>>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(items: &[usize]) -> Vec<usize> {
+        split_calls(items, |bytes| **bytes).iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn a_submission_is_split_by_items_and_by_bytes() {
+        assert_eq!(sizes(&[1; 1_001]), [500, 500, 1]);
+        assert_eq!(sizes(&[1024 * 1024; 5]), [4, 1]);
+        assert_eq!(sizes(&[]), [] as [usize; 0]);
+    }
+}

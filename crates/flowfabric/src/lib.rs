@@ -45,7 +45,7 @@ pub const SCHEMES: &[&str] = &[
 /// | URL | backend |
 /// | --- | --- |
 /// | `file:<path>` | one file, made if it is missing; this process owns it |
-/// | `file:<path>?access=guest` | the same beside its owner: reads, submits, signals, cancels, replays |
+/// | `file:<path>?access=guest` | the same beside its owner, to read, submit, signal and cancel |
 /// | `memory:` | a new store in this process; it ends with it |
 /// | `valkey://[user:password@]host:port` | one Valkey server |
 /// | `valkey-cluster://host:port[,host:port...]` | a Valkey cluster, by any of its nodes |
@@ -55,7 +55,8 @@ pub const SCHEMES: &[&str] = &[
 /// Valkey URL may end in `?connections=`, `timeout_ms=`, `connect_timeout_ms=`, `partitions=`.
 ///
 /// A URL that nobody knows, a server that is too old, a wrong password, a file that is damaged,
-/// foreign or owned by another process is `Validation(Connection)`; a server that does not answer is `Transport`.
+/// foreign or owned by another process is `Validation(Connection)`; a server that does not answer
+/// is `Transport`.
 pub async fn connect(url: &str) -> EngineResult<Arc<dyn EngineBackend>> {
     #[cfg(feature = "embedded")]
     if url == "memory:" {

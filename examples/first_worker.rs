@@ -9,7 +9,7 @@ use flowfabric::{
 
 #[tokio::main]
 async fn main() -> Result<(), flowfabric::SdkError> {
-    // A store in this process; for a real one say "valkey://127.0.0.1:6379".
+    // A store in this process; one that lasts is "file:ff.db" or "valkey://127.0.0.1:6379".
     let backend = flowfabric::connect("memory:").await?;
 
     let client = FlowFabricClient::new(backend.clone());

@@ -249,6 +249,51 @@ async fn a_path_that_cannot_be_is_refused() {
     assert!(refusal(&folder.path().join("plain").join("ff.db")).await.contains("cannot open"));
 }
 
+/// Tells a child process which file to open.
+const READ_ONLY: &str = "FF_TEST_READ_ONLY";
+/// The user and group `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// The child: opens a file that it may read and not write.
+#[tokio::test]
+async fn reading_process() {
+    let Ok(path) = std::env::var(READ_ONLY) else { return };
+    println!("told: {}", refusal(Path::new(&path)).await);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_refused_and_left_as_it_is() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let folder = Folder::fresh();
+    drop(owner(&folder).await);
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    // Everybody may make files beside it, nobody may write to it.
+    mode(folder.path(), 0o777);
+    mode(&folder.file(), 0o444);
+    for entry in std::fs::read_dir(folder.path()).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path != folder.file() {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+    let before = std::fs::read(folder.file()).expect("read");
+    // The administrator may write everywhere, so the child is somebody else.
+    let program = folder.path().join("reader");
+    std::fs::copy(std::env::current_exe().expect("this test"), &program).expect("a copy");
+    let mut child = std::process::Command::new(&program);
+    child.args(["--exact", "reading_process", "--nocapture"]).env(READ_ONLY, folder.file());
+    if std::fs::metadata(folder.path()).expect("a folder").uid() == 0 {
+        std::os::unix::process::CommandExt::gid(&mut child, NOBODY);
+        std::os::unix::process::CommandExt::uid(&mut child, NOBODY);
+    }
+    let output = child.current_dir(folder.path()).output().expect("the child ran");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("cannot be written"), "{said} {output:?}");
+    assert_eq!(std::fs::read(folder.file()).expect("read"), before);
+}
+
 #[tokio::test]
 async fn the_log_of_a_file_that_is_gone_is_not_taken_for_that_of_a_new_one() {
     let folder = Folder::fresh();

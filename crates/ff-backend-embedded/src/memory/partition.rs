@@ -13,6 +13,7 @@ use ff_lifecycle::store::{ClaimMemory, ClaimSlot, IdempotencyEntry};
 use ff_lifecycle::{Execution, PartitionStore};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// Entries of an index, by score and id.
 type Entries = BTreeSet<(i64, ExecutionId)>;
@@ -21,8 +22,8 @@ type Entries = BTreeSet<(i64, ExecutionId)>;
 #[derive(Debug)]
 pub struct MemoryPartition {
     partition: Partition,
-    // Boxed: a tree moves what it holds about.
-    records: BTreeMap<ExecutionId, Box<Execution>>,
+    // Shared, not owned: a tree moves what it holds about.
+    records: BTreeMap<ExecutionId, Arc<Execution>>,
     ready: BTreeMap<LaneKey, BTreeMap<String, Entries>>,
     owned: BTreeMap<(LaneKey, OwnerIndex), Entries>,
     due: BTreeSet<(TimestampMs, ExecutionId)>,
@@ -201,7 +202,8 @@ impl PartitionStore for MemoryPartition {
     }
 
     fn put(&mut self, execution: Execution) {
-        let before = self.records.remove(&execution.id());
+        let execution = Arc::new(execution);
+        let before = self.records.insert(execution.id(), Arc::clone(&execution));
         match &before {
             Some(before) => self.unindex(before),
             None => {
@@ -212,7 +214,6 @@ impl PartitionStore for MemoryPartition {
         if let Some(before) = before {
             self.notices.extend(Outward::of(&before).changes(&execution));
         }
-        self.records.insert(execution.id(), Box::new(execution));
     }
 
     fn remove(&mut self, id: ExecutionId) {

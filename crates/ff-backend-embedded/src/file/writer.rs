@@ -21,9 +21,8 @@ const QUEUED_MAX: usize = 4_096;
 /// Operations that share a transaction, and for how long it takes in more of them.
 const GROUP_MAX: usize = 256;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
-/// How often an idle thread looks whether another process has written, and how often at most.
+/// How often the thread looks whether another process has written.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How often what has lapsed is forgotten, by the clock of the store.
 const FORGET_EVERY_MS: u64 = 1_000;
 /// A log of this size is written back even if readers have to wait for it.
@@ -294,7 +293,7 @@ impl Desk {
 
     /// Tells everybody to look again when another process has written.
     fn look_at_others(&mut self) {
-        if self.others.looked_at.elapsed() < LOOK_PAUSE {
+        if self.others.looked_at.elapsed() < LOOK_EVERY {
             return;
         }
         self.others.looked_at = Instant::now();

@@ -169,6 +169,7 @@ impl CliError {
                 "this command runs workers, so it needs the file for itself: name a new one with \
                  --db"
             }
+            Self::Unreachable { .. } => "name another store with --db or --url",
             _ => return self.engine_error().and_then(hint_of),
         };
         Some(hint.to_owned())

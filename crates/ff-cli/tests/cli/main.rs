@@ -2,6 +2,7 @@
 
 mod support;
 
+mod cluster;
 mod demo;
 mod inspect;
 mod load;

@@ -2,13 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Scratch, Store, finish, program, run};
-
-async fn ff(words: &[&str]) -> crate::support::Ran {
-    let mut command = program();
-    command.args(words);
-    run(command).await
-}
+use crate::support::{Scratch, Store, ff, finish, program, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_arguments_say_what_would_be_right() {
@@ -58,6 +52,7 @@ async fn a_file_that_cannot_be_opened_is_left_alone() {
             let ran = ff(&[command, "--db", path]).await;
             assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{command} {path}: {ran:?}");
             assert!(ran.stderr.contains(path.as_str()), "{command}: {ran:?}");
+            assert!(ran.stderr.contains("next: ") && ran.stderr.contains("--db"), "{ran:?}");
         }
     }
     assert_eq!(std::fs::read_to_string(&foreign).expect("read"), "a diary");

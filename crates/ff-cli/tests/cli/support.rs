@@ -201,6 +201,13 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// Runs the program on the store that these words name.
+pub(crate) async fn ff(words: &[&str]) -> Ran {
+    let mut command = program();
+    command.args(words);
+    run(command).await
+}
+
 /// Runs a command to its end.
 pub(crate) async fn run(mut command: Command) -> Ran {
     let output = tokio::time::timeout(PATIENCE, command.output()).await;

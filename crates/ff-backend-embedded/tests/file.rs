@@ -170,6 +170,15 @@ async fn a_file_is_made_once_by_however_many_open_it() {
 }
 
 #[tokio::test]
+async fn an_owner_may_come_while_a_guest_makes_the_file() {
+    for _ in 0..20 {
+        let folder = Folder::fresh();
+        let (_guest, owner) = tokio::join!(guest(&folder), owner(&folder));
+        submit(&owner, "x").await.expect("an id");
+    }
+}
+
+#[tokio::test]
 async fn a_busy_owner_lets_guests_write() {
     let folder = Folder::fresh();
     let (owner, guest) = (owner(&folder).await, guest(&folder).await);

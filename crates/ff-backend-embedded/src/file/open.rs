@@ -4,13 +4,14 @@ use super::config::{Access, Durability, FileConfig};
 use super::error::{cannot_open, not_opened};
 use super::owner::Ownership;
 use super::sql::Sql;
+use super::turn::Turn;
 use ff_core::partition::PartitionMap;
 use ff_core::token::{Keyring, Secret};
 use ff_core::{EngineResult, KeyId};
 use rusqlite::{Connection, OpenFlags};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Marks the files of FlowFabric among those of SQLite: "FFAB".
 const APPLICATION_ID: i32 = 0x4646_4142;
@@ -18,9 +19,6 @@ const APPLICATION_ID: i32 = 0x4646_4142;
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 /// How long a call waits for another process that is writing.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-/// How long a guest waits for an owner that is making the file.
-const MAKING_WAIT: Duration = Duration::from_secs(5);
-const MAKING_LOOK: Duration = Duration::from_millis(10);
 /// A file up to this size is checked whole when its owner opens it.
 const CHECKED_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Pages that a connection keeps in memory, in KiB.
@@ -52,7 +50,7 @@ pub(crate) fn open(config: &FileConfig) -> EngineResult<Opened> {
         Access::Guest => None,
     };
     if is_missing(path)? {
-        make_missing(path, config, ownership.is_some())?;
+        make_missing(path, config)?;
     }
     let version = examine(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -109,26 +107,15 @@ fn is_missing(path: &Path) -> EngineResult<bool> {
     }
 }
 
-/// Makes the file, or waits until whoever is making it has.
-fn make_missing(path: &Path, config: &FileConfig, owned: bool) -> EngineResult<()> {
-    if owned {
-        return make(path, config);
-    }
-    let deadline = Instant::now() + MAKING_WAIT;
-    while is_missing(path)? {
-        if let Some(_briefly) = Ownership::try_take(path)? {
-            return if is_missing(path)? { make(path, config) } else { Ok(()) };
-        }
-        if Instant::now() > deadline {
-            return Err(cannot_open(path, "its owner has not made it yet: try again"));
-        }
-        std::thread::sleep(MAKING_LOOK);
-    }
-    Ok(())
+/// Makes the file, unless somebody else has by the time that this process gets its turn.
+fn make_missing(path: &Path, config: &FileConfig) -> EngineResult<()> {
+    let turn = Turn::open(path, false)?;
+    let _taken = turn.take();
+    if is_missing(path)? { make(path, config) } else { Ok(()) }
 }
 
 /// Makes the file whole under another name and puts it in its place, so that there is never half
-/// a file. The caller holds the lock.
+/// a file. The caller has the turn.
 fn make(path: &Path, config: &FileConfig) -> EngineResult<()> {
     let new = FileConfig::beside(path, "-new");
     let refuse = |error: std::io::Error| cannot_open(path, error);

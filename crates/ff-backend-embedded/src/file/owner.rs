@@ -4,7 +4,6 @@
 use super::config::FileConfig;
 use super::error::cannot_open;
 use ff_core::EngineResult;
-use ff_core::time::system_now;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +19,7 @@ pub(crate) struct Ownership {
 
 impl Ownership {
     /// Takes the lock; `None` when another process holds it.
-    pub(crate) fn try_take(path: &Path) -> EngineResult<Option<Self>> {
+    fn try_take(path: &Path) -> EngineResult<Option<Self>> {
         let beside = lock_path(path);
         let refuse = |error: std::io::Error| {
             cannot_open(path, format!("its lock {} cannot be taken: {error}", beside.display()))
@@ -41,10 +40,9 @@ impl Ownership {
         let program = std::env::current_exe().ok();
         let program = program.as_deref().and_then(Path::file_name).map(|n| n.to_string_lossy());
         let name = format!(
-            "process {} ({}), since {} ms\n",
+            "process {} ({})\n",
             std::process::id(),
-            program.as_deref().unwrap_or("unknown"),
-            system_now()
+            program.as_deref().unwrap_or("unknown")
         );
         file.set_len(0).map_err(refuse)?;
         file.write_all(name.as_bytes()).map_err(refuse)?;

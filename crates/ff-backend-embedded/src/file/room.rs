@@ -123,10 +123,6 @@ impl FileRoom {
             })?;
         Some((self.sql().parsed("usage memory", &json)?, time_of(at)))
     }
-
-    fn parsed_workers(&self, rows: Vec<String>) -> Vec<RegisteredWorker> {
-        rows.iter().filter_map(|json| self.sql().parsed("registration", json)).collect()
-    }
 }
 
 const CALL: &str = "call";
@@ -244,8 +240,8 @@ impl Room for FileRoom {
 
     fn workers(&self, namespace: &Namespace) -> Vec<RegisteredWorker> {
         let select = "select registration from workers where namespace = ? order by instance";
-        let rows = self.sql().rows(select, [namespace.as_str()], |row| row.get(0));
-        self.parsed_workers(rows)
+        let rows: Vec<String> = self.sql().rows(select, [namespace.as_str()], |row| row.get(0));
+        rows.iter().filter_map(|json| self.sql().parsed("registration", json)).collect()
     }
 
     fn lane_counts(&self, namespace: &Namespace) -> BTreeMap<LaneId, BTreeMap<OwnerIndex, u64>> {

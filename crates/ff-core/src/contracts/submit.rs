@@ -211,8 +211,8 @@ pub trait SubmitBackend: Send + Sync + fmt::Debug {
 
     /// Submits executions. The outcome holds one result an item, in order: partitions, and items
     /// inside one, fail separately. A call is split so that no server call passes
-    /// [`SUBMIT_CALL_ITEMS_MAX`](crate::limits::SUBMIT_CALL_ITEMS_MAX) items or
-    /// [`SUBMIT_CALL_BYTES_MAX`](crate::limits::SUBMIT_CALL_BYTES_MAX) bytes.
+    /// [`SUBMIT_CALL_ITEMS_MAX`] items or
+    /// [`SUBMIT_CALL_BYTES_MAX`] bytes.
     ///
     /// A repeated execution id with equal content answers `Created` again; with other content it
     /// is `Conflict(ExecutionExists)`. A deadline that does not lie ahead is refused.

@@ -52,7 +52,7 @@ enum Suite {
 
 #[derive(Debug, Clone, clap::Args)]
 struct Options {
-    /// The store to measure, valkey://host:port, file:<path> or memory: ; what the server spends is
+    /// The store to measure, valkey://host:port, file:path or memory: ; what the server spends is
     /// measured on a private one alone. By default those of the suite, fresh ones each round.
     #[arg(long)]
     url: Option<String>,

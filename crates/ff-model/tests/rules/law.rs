@@ -42,6 +42,7 @@ laws! {
     Repeat = "a repeated call is answered as at first and changes nothing",
     Ticks = "no outcome depends on whether a tick has run",
     Resume = "a suspension ends when it is met or timed out, with its signals",
+    Written = "an acknowledged frame is written, once",
     Grant = "a grant binds one worker, once",
     OneKey = "an idempotency key stands for one execution",
 }
@@ -93,6 +94,11 @@ pub fn of_call(
         unless(Law::Repeat, again == *answer && store == *after);
     }
     unless(Law::Ticks, ticks_make_no_difference(before, after, call, answer, now));
+    if let (Call::Append(request), Ok(_)) = (call, answer) {
+        let lease = &state.seen[&request.handle.execution_id()].lease;
+        let written = lease.as_ref().map_or(0, |lease| lease.written);
+        unless(Law::Written, changed == (request.sequence >= written));
+    }
     if let (Call::Submit(item), Ok(Reply::Submitted(outcome))) = (call, answer) {
         unless(Law::OneKey, !changed || key_is_free(before, item, *outcome, now));
     }
@@ -234,6 +240,15 @@ fn settled(store: &Store, now: TimestampMs) -> Store {
     store
 }
 
+/// Handles each timer at its own time.
+fn on_time(store: &Store, now: TimestampMs) -> Store {
+    let mut store = store.clone();
+    while let Some((at, _)) = store.due.first().copied().filter(|(at, _)| *at <= now) {
+        tick(&mut store, 64, at);
+    }
+    store
+}
+
 fn ticks_make_no_difference(
     before: &Store,
     after: &Store,
@@ -244,7 +259,7 @@ fn ticks_make_no_difference(
     if before.due.first().is_none_or(|(at, _)| *at > now) {
         return true;
     }
-    let mut ticked = settled(before, now);
+    let mut ticked = on_time(before, now);
     let same_answer = call.arrive(&mut ticked, now) == *answer;
     let (ticked, unticked) = (settled(&ticked, now), settled(after, now));
     same_answer && ticked.records == unticked.records && ticked.frames == unticked.frames

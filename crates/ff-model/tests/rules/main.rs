@@ -69,10 +69,13 @@ fn explore(world: World) {
     let checker = world.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let mut found = checker.discoveries();
     let unseen: Vec<&&str> = sights.iter().filter(|name| found.remove(**name).is_none()).collect();
-    if let Some((law, path)) = found.into_iter().next() {
+    let mut laws: Vec<&str> = found.keys().copied().collect();
+    laws.sort_unstable();
+    if let Some((_, path)) = found.into_iter().min_by_key(|(_, path)| path.clone().into_vec().len())
+    {
         let state = path.last_state().clone();
         let steps = path.into_actions();
-        panic!("broken: {law}\nby {steps:#?}\nwhich leads to {state:#?}");
+        panic!("broken: {}\nby {steps:#?}\nwhich leads to {state:#?}", laws.join("; "));
     }
     let (states, steps) = (checker.unique_state_count(), checker.state_count());
     eprintln!("{states} states, {steps} steps, depth {}", checker.max_depth());

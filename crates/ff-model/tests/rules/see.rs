@@ -92,6 +92,7 @@ fn see_claim(state: &mut State, claimed: &ClaimedExecution) {
         lease_id: handle.lease_id(),
         expires_at: claimed.lease_expires_at,
         ends_at,
+        written: 0,
     });
     seen.goes_on = false;
     seen.attempt = Some((handle.attempt_index(), handle.attempt_id()));
@@ -104,6 +105,12 @@ fn see_claim(state: &mut State, claimed: &ClaimedExecution) {
 
 fn see_change(state: &mut State, call: &Call, reply: &Reply) {
     match (call, reply) {
+        (Call::Append(request), _) => {
+            let seen = seen_of(state, request.handle.execution_id());
+            if let Some(lease) = &mut seen.lease {
+                lease.written = request.sequence + request.frames.len() as u64;
+            }
+        }
         (Call::Submit(item), _) => seen_of(state, item.execution_id).submitted = true,
         (Call::Suspend(request), Reply::Suspended(outcome)) => {
             let seen = seen_of(state, request.handle.execution_id());

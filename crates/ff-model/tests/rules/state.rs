@@ -110,6 +110,8 @@ pub struct SeenLease {
     pub expires_at: TimestampMs,
     /// When it ends whatever the holder does: attempt timeout, deadline, revoke.
     pub ends_at: Option<TimestampMs>,
+    /// Frames that were acknowledged under it.
+    pub written: u64,
 }
 
 /// An acknowledged signal.

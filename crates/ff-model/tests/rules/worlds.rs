@@ -30,7 +30,7 @@ fn leases_and_ends() {
 #[test]
 fn leases_over_time() {
     let mut world = World::new(ExecutionPolicy { attempt_timeout_ms: Some(6_000), ..policy() });
-    world.holder = vec![Renew, Complete, Fail];
+    world.holder = vec![Renew, Complete];
     world.pause_ms = 2_000;
     world.bounds = Counts { claims: 3, moves: 4, odd: 1, small: 2, ..Counts::default() };
     world.sights = vec![Sight::Poisoned, Sight::TimedOut, Sight::LostLease, Sight::Success];
@@ -64,7 +64,7 @@ fn two_executions() {
 fn streams() {
     let mut world = World::new(policy());
     world.holder = vec![Append, Progress, Release, Fail];
-    world.bounds = Counts { claims: 3, moves: 1, odd: 1, small: 3, ..Counts::default() };
+    world.bounds = Counts { claims: 2, moves: 1, odd: 1, small: 4, ..Counts::default() };
     world.sights = vec![Sight::Written, Sight::Heir, Sight::LostLease];
     explore(world);
 }
@@ -174,6 +174,17 @@ fn operators_and_deadlines() {
         Counts { claims: 2, moves: 3, odd: 1, suspends: 1, operator: 2, ..Counts::default() };
     world.sights =
         vec![Sight::Expired, Sight::Cancelled, Sight::Asked, Sight::Replayed, Sight::Removed];
+    explore(world);
+}
+
+/// Operators who cancel what is cancelled, and replay it meanwhile.
+#[test]
+fn operators_in_each_others_way() {
+    let mut world = World::new(policy());
+    world.holder = vec![Complete];
+    world.operator = vec![OperatorOp::Cancel, OperatorOp::CancelWithGrace, OperatorOp::Replay];
+    world.bounds = Counts { claims: 1, moves: 1, odd: 1, operator: 4, ..Counts::default() };
+    world.sights = vec![Sight::Cancelled, Sight::Asked, Sight::Replayed];
     explore(world);
 }
 

@@ -108,7 +108,10 @@ impl Plan {
             3 | 4 if !self.calls.is_empty() => pick(&self.calls, subject).clone(),
             5 | 6 => self.submit(variant, amount),
             7..=11 => Call::Claim(self.claim(subject, variant, amount)),
-            12 => Call::Tick(Tick { partition: self.partition, limit: 100 }),
+            12 => {
+                let limit = if odd(variant) { 0 } else { 100 };
+                Call::Tick(Tick { partition: self.partition, limit })
+            }
             13 => self.issue_grant(subject, variant, amount),
             14 => self.claim_by_grant(subject, variant, amount),
             15 => self.operator(subject, variant, amount),
@@ -317,7 +320,8 @@ impl Plan {
                 Call::Complete(CompleteExecution { handle, result, next })
             }
             22 | 23 => {
-                let error_category = pick(&["io", "fatal"], variant).to_string();
+                let error_category =
+                    pick(&["io", "fatal", "io", "Not A Category"], variant).to_string();
                 Call::Fail(FailExecution { handle, reason: "broke".into(), error_category, next })
             }
             24 => match variant % 4 {
@@ -333,7 +337,8 @@ impl Plan {
             25 => Call::Renew(RenewLease { handles: self.handles.clone(), lease_ttl_ms: 2_500 }),
             26 => Call::Progress(UpdateProgress {
                 handle,
-                percent: u8::try_from(amount % 101).unwrap_or(0),
+                // Now and then past its bound.
+                percent: u8::try_from(amount % 103).unwrap_or(0),
                 message: (variant.is_multiple_of(2)).then(|| "x".repeat(usize::from(variant % 90))),
             }),
             27 | 28 => self.append(handle, variant, amount),
@@ -341,7 +346,7 @@ impl Plan {
                 handle,
                 waitpoint_id: WaitpointId::from_uuid(self.uuid()),
                 waitpoint_key: name(WaitpointKey::new(pick(&KEYS, variant))),
-                expires_in_ms: *pick(&[1_000, 60_000], amount),
+                expires_in_ms: *pick(&[1_000, 60_000, 1_000, 0], amount),
             }),
             _ => self.suspend(handle, variant, amount),
         }
@@ -372,7 +377,7 @@ impl Plan {
             handle,
             suspension_id: SuspensionId::from_uuid(self.uuid()),
             waitpoint_id: WaitpointId::from_uuid(self.uuid()),
-            reason_code: "waiting_for_signal".into(),
+            reason_code: if odd(amount) { "Not a code" } else { "waiting_for_signal" }.into(),
             matchers: (0..amount % 3).map(matcher).collect(),
             timeout_ms: (amount.is_multiple_of(2)).then_some(2_000),
             timeout_behavior: *pick(behaviors, variant / 3),
@@ -401,6 +406,11 @@ impl Plan {
             _ => {}
         }
     }
+}
+
+/// Tells whether a step is one of the few that ask for what cannot be.
+const fn odd(number: u16) -> bool {
+    number % 23 == 22
 }
 
 /// An instant in the first minutes of a history, before or after the present one.

@@ -32,7 +32,7 @@ impl Arguments {
 pub(crate) enum Selection {
     /// Everything but the backends and what runs on them.
     Core,
-    /// The embedded backend.
+    /// The embedded backend, and the model of its rules.
     Embedded,
     /// The Valkey backend on standalone servers, and the whole on top of it.
     Valkey,
@@ -92,10 +92,27 @@ impl Selection {
     /// Returns the packages as arguments of cargo.
     fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Core => &["--workspace", "--exclude", "ff-backend-*", "--exclude", "flowfabric"],
-            Self::Embedded => &["--package", "ff-backend-embedded"],
-            Self::Valkey => &["--package", "ff-backend-valkey", "--package", "flowfabric"],
-            Self::Cluster => &["--package", "ff-backend-valkey"],
+            Self::Core => &[
+                "--workspace",
+                "--exclude",
+                "ff-backend-*",
+                "--exclude",
+                "flowfabric",
+                "--exclude",
+                "ff-cli",
+                "--exclude",
+                "ff-model",
+            ],
+            Self::Embedded => &["--package", "ff-backend-embedded", "--package", "ff-model"],
+            Self::Valkey => &[
+                "--package",
+                "ff-backend-valkey",
+                "--package",
+                "flowfabric",
+                "--package",
+                "ff-cli",
+            ],
+            Self::Cluster => &["--package", "ff-backend-valkey", "--package", "ff-cli"],
             Self::All => &["--workspace"],
         }
     }

@@ -28,6 +28,7 @@ impl ValkeyBackend {
     pub(crate) async fn diagnose(&self, fix: bool, fix_flag: Bytes) -> EngineResult<Diagnosis> {
         let mut diagnosis = Diagnosis::default();
         self.check_libraries(fix, &mut diagnosis).await?;
+        self.check_evictions(&mut diagnosis).await?;
         for node in self.caller.nodes.all() {
             self.check_records_of(&node, &fix_flag, &mut diagnosis).await?;
         }
@@ -53,6 +54,26 @@ impl ValkeyBackend {
         }
         for problem in broken {
             note(diagnosis, Finding { execution_id: None, problem, fixed: fix });
+        }
+        Ok(())
+    }
+
+    /// Looks whether a primary may throw keys away when its memory is full: that is work lost
+    /// without a word. Only its operator can change that.
+    async fn check_evictions(&self, diagnosis: &mut Diagnosis) -> EngineResult<()> {
+        for node in self.caller.nodes.all() {
+            let section = vec![Bytes::from_static(b"memory")];
+            let memory = self.caller.command_at(&node, "INFO", section).await;
+            let memory = memory.map_err(|error| call_error("ff_info", error))?;
+            let memory = Fields::new("INFO", vec![memory]).text("memory")?;
+            let policy = memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
+            if let Some(policy) = policy.map(str::trim).filter(|policy| *policy != "noeviction") {
+                let problem = format!(
+                    "{node} has maxmemory-policy {policy} and may throw work away when its memory \
+                     is full: set it to noeviction"
+                );
+                note(diagnosis, Finding { execution_id: None, problem, fixed: false });
+            }
         }
         Ok(())
     }

@@ -127,6 +127,15 @@ on_each_version! {
         assert_eq!(healthy.findings_total, 0, "{healthy:?}");
     }
 
+    async fn the_doctor_tells_of_a_server_that_throws_keys_away(server: Server) {
+        let backend = connect(&server.url()).await;
+        server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).expect("set");
+        let found = backend.doctor(true).await.expect("a diagnosis");
+        assert_eq!(found.findings_total, 1, "{found:?}");
+        assert!(found.findings[0].problem.contains("allkeys-lru"), "{found:?}");
+        assert!(!found.findings[0].fixed, "only its operator can change that");
+    }
+
     async fn a_test_clock_outlives_a_flushed_library(server: Server) {
         let clock = Arc::new(ManualClock::new(TimestampMs::from_millis(5_000)));
         let config = Config::parse(&server.url()).expect("legal").test_clock(clock);

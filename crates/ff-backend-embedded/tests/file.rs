@@ -399,3 +399,14 @@ async fn what_lapsed_is_forgotten_by_itself() {
         backend.ping().await.expect("a pong");
     }
 }
+
+#[tokio::test]
+async fn a_guest_that_holds_its_turn_and_stops_holds_up_nobody_for_ever() {
+    let folder = Folder::fresh();
+    let (owner, guest) = (owner(&folder).await, guest(&folder).await);
+    let turn = std::fs::File::open(folder.path().join("ff.db-turn")).expect("the turn");
+    turn.lock().expect("somebody else's turn");
+    submit(&owner, "x").await.expect("the owner goes on");
+    let submitted = tokio::time::timeout(Duration::from_secs(60), submit(&guest, "x")).await;
+    submitted.expect("within the deadline").expect("a guest goes on");
+}

@@ -110,8 +110,14 @@ fn is_missing(path: &Path) -> EngineResult<bool> {
 /// Makes the file, unless somebody else has by the time that this process gets its turn.
 fn make_missing(path: &Path, config: &FileConfig) -> EngineResult<()> {
     let turn = Turn::open(path, false)?;
-    let _taken = turn.take();
-    if is_missing(path)? { make(path, config) } else { Ok(()) }
+    let taken = turn.take();
+    if !is_missing(path)? {
+        return Ok(());
+    }
+    if !taken.is_sole() {
+        return Err(cannot_open(path, "another process is making it and does not get done"));
+    }
+    make(path, config)
 }
 
 /// Makes the file whole under another name and puts it in its place, so that there is never half

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long an owner pauses for guests, at most, and how often it looks.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 const PAUSE_LOOK: Duration = Duration::from_micros(500);
+/// How long a guest waits for others, at most, and how often it looks.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+const WAIT_LOOK: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -21,6 +24,13 @@ pub(super) struct Turn {
 
 /// A guest's turn, until dropped.
 pub(super) struct Taken<'a>(Option<&'a File>);
+
+impl Taken<'_> {
+    /// Tells whether nobody else has the turn.
+    pub(super) const fn is_sole(&self) -> bool {
+        self.0.is_some()
+    }
+}
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
@@ -43,18 +53,19 @@ impl Turn {
     }
 
     /// Takes a guest's turn, or lets guests have theirs. Turns are a courtesy: where they cannot
-    /// be taken, SQLite's own lock decides.
+    /// be taken, because a guest was stopped in the middle of its own, SQLite's lock decides.
     pub(super) fn take(&self) -> Taken<'_> {
-        if !self.owns {
-            return Taken(self.file.lock().ok().map(|()| &self.file));
-        }
+        let (longest, pause) =
+            if self.owns { (PAUSE_MAX, PAUSE_LOOK) } else { (WAIT_MAX, WAIT_LOOK) };
         let since = Instant::now();
-        while let Err(TryLockError::WouldBlock) = self.file.try_lock_shared() {
-            if since.elapsed() > PAUSE_MAX {
-                return Taken(None);
+        loop {
+            let taken = if self.owns { self.file.try_lock_shared() } else { self.file.try_lock() };
+            match taken {
+                Ok(()) => return Taken(Some(&self.file)),
+                Err(TryLockError::WouldBlock) if since.elapsed() < longest => {}
+                Err(_) => return Taken(None),
             }
-            std::thread::sleep(PAUSE_LOOK);
+            std::thread::sleep(pause);
         }
-        Taken(Some(&self.file))
     }
 }

@@ -205,7 +205,8 @@ impl Desk {
         }
         if let Err(error) = self.sqlite("commit") {
             self.undo();
-            return Err(Undone::InDoubt(error.to_string()));
+            let text = format!("the commit to {} failed: {error}", self.path.display());
+            return Err(Undone::InDoubt(text));
         }
         for notice in self.room.take_notices() {
             // Nobody listening is fine: a notice is a hint.

@@ -1,7 +1,7 @@
 //! Inspect: see what is there, and why.
 
 use crate::EmbeddedBackend;
-use crate::listing::{Place, index_of};
+use crate::listing::Place;
 use crate::store::{PartitionRoom, Room, Store};
 use ff_core::contracts::InspectBackend;
 use ff_core::contracts::inspect::*;
@@ -24,7 +24,7 @@ fn fill(
     now: TimestampMs,
 ) -> bool {
     let lane = (request.namespace.clone(), request.lane.clone());
-    let index = index_of(request.state);
+    let index = request.state.owner_index();
     loop {
         let entries = partition.entries(&lane, index, after, ENTRIES_PER_STEP);
         for (score, id) in &entries {

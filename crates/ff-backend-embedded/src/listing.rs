@@ -3,7 +3,6 @@
 use ff_core::contracts::inspect::ListCursor;
 use ff_core::contracts::stream::{FrameId, ReadStream, StreamCursor};
 use ff_core::error::ValidationKind;
-use ff_core::state::{OwnerIndex, PublicState};
 use ff_core::{EngineError, EngineResult, ExecutionId, LaneId, Namespace};
 
 /// A lane of a namespace.
@@ -37,18 +36,6 @@ impl Place {
 
     pub(crate) fn cursor(partition: u16, score: i64, id: ExecutionId) -> ListCursor {
         ListCursor(format!("{partition}|{score}|{id}"))
-    }
-}
-
-/// Returns the index that holds the records of a state.
-pub(crate) const fn index_of(state: PublicState) -> OwnerIndex {
-    match state {
-        PublicState::Waiting => OwnerIndex::Ready,
-        PublicState::Delayed => OwnerIndex::Delayed,
-        PublicState::Blocked | PublicState::WaitingChildren => OwnerIndex::Blocked,
-        PublicState::Active => OwnerIndex::Active,
-        PublicState::Suspended => OwnerIndex::Suspended,
-        _ => OwnerIndex::Done,
     }
 }
 

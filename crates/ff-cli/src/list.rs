@@ -129,8 +129,9 @@ impl Arguments {
                 continue;
             }
             for state in PublicState::ALL {
-                let holds =
-                    |(index, count): &(OwnerIndex, u64)| *count > 0 && *index == index_of(*state);
+                let holds = |(index, count): &(OwnerIndex, u64)| {
+                    *count > 0 && *index == state.owner_index()
+                };
                 let asked = self.states.is_empty() || self.states.contains(state);
                 if asked && lane.counts.iter().any(holds) {
                     shelves.push((lane.lane.clone(), *state));
@@ -149,18 +150,6 @@ impl Arguments {
             shelves.insert(0, (cursor.lane.clone(), cursor.state));
         }
         shelves
-    }
-}
-
-/// Returns the index that holds the executions of a state.
-fn index_of(state: PublicState) -> OwnerIndex {
-    match state {
-        PublicState::Waiting => OwnerIndex::Ready,
-        PublicState::Delayed => OwnerIndex::Delayed,
-        PublicState::Blocked | PublicState::WaitingChildren => OwnerIndex::Blocked,
-        PublicState::Active => OwnerIndex::Active,
-        PublicState::Suspended => OwnerIndex::Suspended,
-        _ => OwnerIndex::Done,
     }
 }
 

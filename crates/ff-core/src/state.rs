@@ -156,6 +156,20 @@ impl PublicState {
             Self::Completed | Self::Failed | Self::Cancelled | Self::Expired | Self::Skipped
         )
     }
+
+    /// Returns the index that holds the executions of this state, of others too perhaps.
+    pub const fn owner_index(self) -> OwnerIndex {
+        match self {
+            Self::Waiting => OwnerIndex::Ready,
+            Self::Delayed => OwnerIndex::Delayed,
+            Self::Blocked | Self::WaitingChildren => OwnerIndex::Blocked,
+            Self::Active => OwnerIndex::Active,
+            Self::Suspended => OwnerIndex::Suspended,
+            Self::Completed | Self::Failed | Self::Cancelled | Self::Expired | Self::Skipped => {
+                OwnerIndex::Done
+            }
+        }
+    }
 }
 
 impl TimeoutBehavior {

@@ -66,7 +66,8 @@ async fn turn(backend: &FileBackend, slot: u16, budget: BudgetId, counter: &Atom
     let number = counter.fetch_add(1, Ordering::Relaxed);
     let id = submit(backend, number.to_string()).await.expect("a submission");
     say(format_args!("submitted {id}"));
-    let Some(handle) = claim_as(backend, slot).await.expect("a claim").pop() else { return };
+    let Some(claimed) = claim_as(backend, slot).await.expect("a claim").pop() else { return };
+    let handle = claimed.handle;
     let (id, attempt) = (handle.execution_id(), handle.attempt_index().0);
     say(format_args!("claimed {id} {}", handle.lease_epoch()));
     backend.append_frame(given::append(&handle, 0, &["a", "b"])).await.expect("frames");

@@ -7,6 +7,7 @@ use ff_backend_embedded::{Access, Durability, FileBackend, FileConfig};
 use ff_conformance::given::{self, complete_with};
 use ff_core::contracts::claim::Tick;
 use ff_core::contracts::notice::Notice;
+use ff_core::contracts::submit::SubmitExecutions;
 use ff_core::contracts::terminal::ExecutionCancelled;
 use ff_core::contracts::*;
 use ff_core::error::{BugKind, ValidationKind};
@@ -15,7 +16,7 @@ use ff_core::{EngineError, ExecutionId, Namespace};
 use std::path::Path;
 use std::time::Duration;
 use support::Folder;
-use support::work::{PARTITION, claim, submit};
+use support::work::{PARTITION, claim, claim_as, item, submit};
 
 fn config(folder: &Folder) -> FileConfig {
     FileConfig::new(folder.file()).durability(Durability::Fast)
@@ -249,6 +250,17 @@ async fn a_file_of_a_newer_schema_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_guest_writes_no_more_once_the_schema_is_newer_than_it_knows() {
+    let folder = Folder::fresh();
+    let guest = guest(&folder).await;
+    submit(&guest, "x").await.expect("an id");
+    let connection = rusqlite::Connection::open(folder.file()).expect("a database");
+    connection.pragma_update(None, "user_version", 99).expect("a version");
+    let refused = submit(&guest, "y").await.expect_err("it is refused").to_string();
+    assert!(refused.contains("version 99") && refused.contains("newer"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_path_that_cannot_be_is_refused() {
     let folder = Folder::fresh();
     assert!(refusal(folder.path()).await.contains("is a folder"));
@@ -332,7 +344,15 @@ async fn a_full_file_refuses_what_needs_room_and_changes_nothing() {
     assert!(reason.contains("no space") && reason.contains("make room"), "{reason}");
     let before = backend.dump().await.expect("a dump");
     submit(&backend, vec![1; 64 * 1024]).await.expect_err("still full");
-    assert_eq!(backend.dump().await.expect("a dump"), before);
+    assert!(backend.dump().await.expect("a dump") == before, "a refusal changed the file");
+
+    // SQLite may undo a transaction by itself: nothing that comes after in it may stand alone.
+    let mut needy = item(vec![1; 64 * 1024]);
+    needy.policy.required_capabilities = given::capabilities(&["gpu"]);
+    let together = SubmitExecutions { items: vec![needy, item("small")] };
+    let outcomes = backend.submit_executions(together).await.expect("outcomes");
+    assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+    assert!(backend.dump().await.expect("a dump") == before, "a refusal changed the file");
 
     // What needs little room passes, beside what does not.
     let (big, small) = tokio::join!(submit(&backend, vec![1; 64 * 1024]), claim(&backend));
@@ -341,6 +361,25 @@ async fn a_full_file_refuses_what_needs_room_and_changes_nothing() {
     assert_eq!(handle.execution_id(), first);
     backend.complete_execution(complete_with(&handle, "done")).await.expect("an end");
     assert_eq!(backend.doctor(false).await.expect("a diagnosis").findings_total, 0);
+}
+
+#[tokio::test]
+async fn the_row_of_a_submission_that_was_undone_may_be_anothers() {
+    let folder = Folder::fresh();
+    let small = config(&folder).size_bytes_max(1024 * 1024);
+    let owner = FileBackend::open(small).await.expect("the owner opens");
+    // The bound is this process's alone: a guest still finds room.
+    let guest = guest(&folder).await;
+    while submit(&owner, vec![1; 64 * 1024]).await.is_ok() {}
+    let urgent = ff_core::policy::ExecutionPolicy { priority: 1_000, ..Default::default() };
+    let mut theirs = item("theirs");
+    theirs.policy = urgent;
+    let id = theirs.execution_id;
+    let request = SubmitExecutions { items: vec![theirs] };
+    guest.submit_executions(request).await.expect("outcomes").remove(0).expect("an id");
+    let claimed = claim_as(&owner, 0).await.expect("a claim").remove(0);
+    assert_eq!(claimed.handle.execution_id(), id);
+    assert_eq!(claimed.input, "theirs");
 }
 
 #[tokio::test]

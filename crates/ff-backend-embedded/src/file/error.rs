@@ -41,6 +41,11 @@ pub(crate) fn refused(op: &'static str, path: &Path, fault: &Fault) -> EngineErr
         Fault::Record(execution_id) => {
             return BugKind::RecordDamaged { execution_id: *execution_id }.into();
         }
+        Fault::Newer(version) => {
+            let reason =
+                format!("the schema of {path} is version {version} by now: start a newer program");
+            return EngineError::Unavailable { op, reason };
+        }
         Fault::Panicked => {
             return BugKind::Invariant(format!("{op} panicked; it was undone")).into();
         }

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Damaged(String),
     /// The record of an execution cannot be read.
     Record(ExecutionId),
+    /// Another process has brought the schema to a version that this one does not know.
+    Newer(i32),
     /// A rule panicked.
     Panicked,
 }

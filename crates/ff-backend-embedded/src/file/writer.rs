@@ -223,11 +223,7 @@ impl Desk {
         // An owner of a newer version may have changed the schema under a guest.
         let connection = self.room.sql().connection();
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version == newest_schema() {
-            return Ok(());
-        }
-        let text = format!("schema: it is of version {version} by now, start this program anew");
-        Err(Fault::Damaged(text))
+        if version == newest_schema() { Ok(()) } else { Err(Fault::Newer(version)) }
     }
 
     /// Runs the operations of a group, and those that are queued while it takes in more. A fault

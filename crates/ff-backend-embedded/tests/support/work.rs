@@ -1,7 +1,7 @@
 //! A little work for a backend of one partition.
 
 use ff_conformance::given;
-use ff_core::contracts::claim::{ClaimExecution, ClaimSource};
+use ff_core::contracts::claim::{ClaimExecution, ClaimSource, ClaimedExecution};
 use ff_core::contracts::submit::{Durability, SubmitExecution, SubmitExecutions};
 use ff_core::contracts::{ClaimBackend, SubmitBackend};
 use ff_core::partition::Partition;
@@ -10,7 +10,7 @@ use ff_core::{ClaimId, EngineResult, ExecutionId, ExecutionKind, Handle, Namespa
 
 pub const PARTITION: Partition = Partition::new_unchecked(0);
 
-fn item(input: impl Into<bytes::Bytes>) -> SubmitExecution {
+pub fn item(input: impl Into<bytes::Bytes>) -> SubmitExecution {
     SubmitExecution {
         execution_id: ExecutionId::generate(PARTITION),
         namespace: Namespace::default(),
@@ -36,10 +36,14 @@ pub async fn submit(
 }
 
 pub async fn claim(backend: &impl ClaimBackend) -> EngineResult<Vec<Handle>> {
-    claim_as(backend, 0).await
+    let claimed = claim_as(backend, 0).await?;
+    Ok(claimed.into_iter().map(|claimed| claimed.handle).collect())
 }
 
-pub async fn claim_as(backend: &impl ClaimBackend, slot: u16) -> EngineResult<Vec<Handle>> {
+pub async fn claim_as(
+    backend: &impl ClaimBackend,
+    slot: u16,
+) -> EngineResult<Vec<ClaimedExecution>> {
     let request = ClaimExecution {
         claim_id: ClaimId::generate(),
         slot,
@@ -48,6 +52,5 @@ pub async fn claim_as(backend: &impl ClaimBackend, slot: u16) -> EngineResult<Ve
         source: ClaimSource::Ready { lanes: vec![given::lane("default")], count_max: 1 },
         lease_ttl_ms: 30_000,
     };
-    let claimed = backend.claim_execution(request).await?;
-    Ok(claimed.executions.into_iter().map(|claimed| claimed.handle).collect())
+    Ok(backend.claim_execution(request).await?.executions)
 }

@@ -2,7 +2,7 @@
 -- module tables are locals of lua/lib/modules.lua and globals to every other file.
 std = "lua51"
 max_line_length = 100
-read_globals = { "redis", "server", "cjson", "cmsgpack", "bit" }
+read_globals = { "redis", "server", "cmsgpack", "struct" }
 globals = {
   "limits", "reply", "pack", "clock", "check", "command", "keys", "policy", "index", "turn",
   "waitpoint", "record", "execution", "transition", "settle", "fence", "take", "view", "doctor",

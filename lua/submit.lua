@@ -31,7 +31,7 @@ local function known(call, id, fingerprint)
   if not settle.run(x, x.now) then
     return nil, x
   end
-  if record.birth(x).fingerprint == fingerprint then
+  if x.fingerprint == fingerprint then
     return { 1, 'CREATED', id }
   end
   return reply.refuse('execution_exists')
@@ -45,12 +45,12 @@ local function build(call, item, deadline_at)
   return {
     id = item.id, lane_path = item.lane_path, kind = item.kind, fairness = item.fairness,
     policy_text = item.policy, fingerprint = item.fingerprint, route = item.route,
-    extras = item.extras, start = item.start, deadline = item.deadline, created_at = now,
+    extras = item.extras, birth = item.start .. ';' .. item.deadline, created_at = now,
     updated_at = now, now = now, state = later and 'd' or 'r', delay_reason = later and 's' or nil,
     at = later and start or now - policy.parse(item.policy).lead_ms, deadline_at = deadline_at,
     epoch = 0, attempts = 0, resumes = 0, retries = 0, reclaims = 0, replays = 0, archived = 0,
-    signals = 0, open_waitpoints = 0, waitpoint_seq = 0, signal_seq = 0, due = nil, long = nil,
-    raw = nil, key = nil, was_state = nil, inline_input = nil, has_long_input = nil,
+    attempt_id = '', owner = '', result = '', inline_input = '', has_long_input = false, due = nil,
+    key = nil, was_state = nil, lease = nil, turn = nil, frames = nil,
   }
 end
 

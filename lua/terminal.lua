@@ -25,8 +25,8 @@ command.define('ff_complete_execution', {
     if not repeated then
       transition.end_all(x, x.now, 'complete', 'success')
       if #result > limits.INLINE_BYTES_MAX then
-        x.long_result, x.has_long_result = result, '1'
-      elseif result ~= '' then
+        x.long_result, x.has_long_result = result, true
+      else
         x.result = result
       end
       seal(call, x)
@@ -228,12 +228,12 @@ command.define('ff_move_to_waiting_children', {
 
 -- Returns from the submission to the deadline; nil without a deadline.
 local function deadline_span(x)
-  local birth = record.birth(x)
-  if birth.deadline == '' then
+  local _, deadline = record.birth(x)
+  if deadline == '' then
     return nil
   end
-  local n = tonumber(string.sub(birth.deadline, 2))
-  return string.sub(birth.deadline, 1, 1) == '+' and n or n - birth.created_at
+  local n = tonumber(string.sub(deadline, 2))
+  return string.sub(deadline, 1, 1) == '+' and n or n - x.created_at
 end
 
 -- Makes a finished execution ready for a new attempt. The same mutation id answers the same.
@@ -264,7 +264,7 @@ command.define('ff_replay_execution', {
     x.retries, x.reclaims, x.replays = 0, 0, x.replays + 1
     transition.remember_mutation(x, mutation_id, 'replay', { reply.int(x.attempts) })
     x.dropped_result = x.has_long_result
-    x.result, x.has_long_result, x.category, x.reason = nil, nil, nil, nil
+    x.result, x.has_long_result, x.category, x.reason = '', false, nil, nil
     x.progress, x.cancel = nil, nil
     transition.ready(x, x.now, 0)
     seal(call, x)

@@ -1,40 +1,23 @@
 -- Executions: load a record, save what changed of it. Only save and remove touch its keys and note
 -- changes of its indexes, so that a record and its indexes cannot drift.
 
-local function to_table(flat)
-  local out = {}
-  for i = 1, #flat, 2 do
-    out[flat[i]] = flat[i + 1]
-  end
-  return out
-end
-
--- Notes what the indexes hold for the record.
-local function remember_owner(x)
-  x.was_state, x.was_at, x.was_due = x.state, x.at, x.due
+-- Notes what the store holds for the record.
+local function remember(x)
+  x.was_state, x.was_at, x.was_due, x.was_resume_ids = x.state, x.at, x.due, x.resume_ids
 end
 
 -- Loads a record; nil when there is none, and then whether what stands there cannot be read.
 -- x.now is the time of the operation.
 function execution.load(call, id)
   local key = keys.execution(call.base, id)
-  local flat = store.read(false, 'HGETALL', key)
-  if not flat or #flat == 0 then
-    return nil, not flat
+  local text = store.read(nil, 'GET', key)
+  if not text then
+    return nil, text == nil
   end
-  local raw, long = to_table(flat), false
-  if raw['+'] then
-    long = {}
-    for field, value in pairs(to_table(store.read({}, 'HGETALL', key .. ':more'))) do
-      raw[field] = value
-      long[field] = true
-    end
-  end
-  local x = record.decode(id, key, raw)
+  local x = record.decode(id, key, text)
   if not x then
     return nil, true
   end
-  x.long = long
   x.now = call.now > x.updated_at and call.now or x.updated_at
   return x
 end
@@ -104,21 +87,6 @@ local function save_due(call, x, lazy)
   end
 end
 
-local function apply(x, changes)
-  if #changes.set > 0 then
-    redis.call('HSET', x.key, unpack(changes.set))
-  end
-  if changes.del then
-    redis.call('HDEL', x.key, unpack(changes.del))
-  end
-  if changes.long_set then
-    store.write('HSET', x.key .. ':more', unpack(changes.long_set))
-  end
-  if changes.long_del then
-    redis.call('HDEL', x.key .. ':more', unpack(changes.long_del))
-  end
-end
-
 -- Moves the turn that a new claim pushed out of the record to the list of those before.
 local function archive(x)
   if not x.pushed_turn then
@@ -151,9 +119,8 @@ end
 function execution.save(call, x, lazy)
   save_due(call, x, lazy)
   waitpoint.summarise(x)
-  local resumed_with = x.raw.y
-  apply(x, record.changes(x))
-  waitpoint.save(x, resumed_with)
+  redis.call('SET', x.key, record.encode(x))
+  waitpoint.save(x)
   archive(x)
   if x.dropped_result then
     redis.call('DEL', x.key .. ':out')
@@ -166,29 +133,29 @@ function execution.save(call, x, lazy)
   end
   save_owner(call, x)
   notice(call, x)
-  remember_owner(x)
+  remember(x)
 end
 
 -- Writes a new record.
 function execution.create(call, x, input)
-  x.raw, x.key = {}, keys.execution(call.base, x.id)
+  x.key = keys.execution(call.base, x.id)
   if #input > limits.INLINE_BYTES_MAX then
-    x.has_long_input = '1'
+    x.has_long_input = true
     redis.call('SET', x.key .. ':in', input)
   else
     x.inline_input = input
   end
   save_due(call, x)
-  apply(x, record.put_fixed(x, record.changes(x)))
+  redis.call('SET', x.key, record.encode(x))
   save_owner(call, x)
 end
 
 -- Returns the input of a record; nil when it is gone.
 function execution.input(x)
-  if x.raw.I then
+  if x.has_long_input then
     return store.read(nil, 'GET', x.key .. ':in') or nil
   end
-  return x.raw['in'] or ''
+  return x.inline_input
 end
 
 -- Returns the result of a record: empty, or = and the bytes; nil when it is gone.
@@ -196,13 +163,13 @@ function execution.result(x)
   if x.has_long_result then
     return store.read(nil, 'GET', x.key .. ':out') or nil
   end
-  return x.result or ''
+  return x.result
 end
 
 -- Removes a record with everything beside it and its index entries.
 function execution.remove(call, x)
   local gone = { x.key }
-  for _, suffix in ipairs({ ':more', ':in', ':out', ':turns', ':wp', ':sig' }) do
+  for _, suffix in ipairs({ ':in', ':out', ':turns', ':wp', ':sig' }) do
     gone[#gone + 1] = x.key .. suffix
   end
   if x.frames then

@@ -3,7 +3,7 @@
 function fence.not_active(x)
   local view_of = view.STATES[x.state]
   return reply.refuse('execution_not_active', view_of.outcome, reply.int(x.epoch), view_of.phase,
-    x.attempt_id or '')
+    x.attempt_id)
 end
 
 local function stale(x, h)

@@ -61,8 +61,8 @@ limits.SECRET_BYTES_MAX = 256
 limits.KEYRING_KIDS_MAX = 16
 limits.PARTITIONS_MAX = 1024
 limits.EXPIRY_SLACK_MS = 60000
--- Values of a record up to this size stay in its main hash, which stays a listpack by it.
-limits.INLINE_BYTES_MAX = 64
+-- An input or a result of up to this size stays in the record.
+limits.INLINE_BYTES_MAX = 256
 -- Longest text of a waitpoint token.
 limits.TOKEN_BYTES_MAX = 256
 -- Largest defaults of a lane, and largest extras of an execution.

@@ -23,22 +23,32 @@ end
 local operation_words, operation_codes = both_ways(OPERATIONS)
 local outcome_words, outcome_codes = both_ways(OUTCOMES)
 
--- Writes the numbers and words of a turn in one value of at most 64 bytes.
+-- Attempt, epoch, operation, outcome, delay_until (one greater, 0 for none), start and end.
+local FORMAT, BYTES = '>I4I6c1c1I6I6I6', 30
+
+-- Writes the numbers and words of a turn.
 function turn.encode(t)
-  local int = reply.int
-  return int(t.attempt) .. ',' .. int(t.epoch) .. ',' .. operation_codes[t.operation] .. ','
-    .. outcome_codes[t.outcome] .. ',' .. reply.maybe_int(t.delay_until) .. ','
-    .. int(t.started_at) .. ',' .. int(t.ended_at)
+  local delay_until = t.delay_until
+  return struct.pack(FORMAT, t.attempt, t.epoch, operation_codes[t.operation],
+    outcome_codes[t.outcome], delay_until and delay_until + 1 or 0, t.started_at, t.ended_at)
 end
 
--- Reads what encode wrote.
+-- Reads what encode wrote; nil when the text is no turn.
 function turn.decode(text)
+  if #text ~= BYTES then
+    return nil
+  end
   local attempt, epoch, operation, outcome, delay_until, started_at, ended_at =
-    string.match(text, '^(%d+),(%d+),(%a),(%a),(%d*),(%d+),(%d+)$')
+    struct.unpack(FORMAT, text)
+  operation, outcome = operation_words[operation], outcome_words[outcome]
+  if not operation or not outcome then
+    return nil
+  end
   return {
-    attempt = tonumber(attempt), epoch = tonumber(epoch), operation = operation_words[operation],
-    outcome = outcome_words[outcome], delay_until = tonumber(delay_until),
-    started_at = tonumber(started_at), ended_at = tonumber(ended_at),
+    attempt = attempt, epoch = epoch, operation = operation, outcome = outcome,
+    delay_until = delay_until > 0 and delay_until - 1 or nil, started_at = started_at,
+    ended_at = ended_at, attempt_id = nil, owner = nil, suspension_id = nil, category = nil,
+    reason = nil,
   }
 end
 

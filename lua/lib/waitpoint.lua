@@ -257,8 +257,8 @@ local function save_waitpoints(x)
 end
 
 -- What was kept for the resume signals alone goes with them.
-local function forget_resumed(x, was, gone)
-  for id in string.gmatch(was or '', 'r([^,]+)') do
+local function forget_resumed(x, gone)
+  for id in string.gmatch(x.was_resume_ids, 'r([^,]+)') do
     if not string.find(x.resume_ids or '', 'r' .. id, 1, true) then
       gone[#gone + 1] = 'r:' .. id
       gone[#gone + 1] = 'rp:' .. id
@@ -266,14 +266,15 @@ local function forget_resumed(x, was, gone)
   end
 end
 
--- Writes what changed of waitpoints and signals. Called by execution.save alone. was: the entries
--- of resume signals as they were stored.
-function waitpoint.save(x, was)
+-- Writes what changed of waitpoints and signals. Called by execution.save alone.
+function waitpoint.save(x)
   if x.waitpoints_changed then
     save_waitpoints(x)
   end
   local gone = x.signals_gone or {}
-  forget_resumed(x, was, gone)
+  if x.was_resume_ids and x.was_resume_ids ~= x.resume_ids then
+    forget_resumed(x, gone)
+  end
   if #gone > 0 then
     store.write('HDEL', x.key .. ':sig', unpack(gone))
   end

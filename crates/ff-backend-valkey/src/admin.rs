@@ -16,12 +16,13 @@ use ff_core::policy::LaneDefaults;
 use ff_core::token::Secret;
 use ff_script::Subject;
 use ff_script::functions::{CONFIGURE_LANE, PING, PREPARE_STORE, ROTATE_KEYRING};
+use std::cmp::Ordering;
 
 /// Partitions of a new store: one on a single server, many to spread over a cluster.
 const PARTITIONS_STANDALONE: u16 = 1;
 const PARTITIONS_CLUSTER: u16 = 64;
 /// The layout of the keys that this crate understands.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// Characters of a generated key id that come from an id's random end.
 const KID_DIGITS: usize = 8;
 
@@ -42,10 +43,19 @@ pub(crate) async fn prepare_store(caller: &Caller) -> EngineResult<PartitionMap>
     let mut fields = caller.ok(&PREPARE_STORE, META, arguments, &[], &Subject::NONE).await?;
     let count = fields.u32("partitions")?;
     let schema = fields.u32("schema")?;
-    if schema > SCHEMA {
-        return Err(connection(format!(
-            "the store has layout {schema}, this program knows {SCHEMA}: upgrade it"
-        )));
+    match schema.cmp(&SCHEMA) {
+        Ordering::Equal => {}
+        Ordering::Greater => {
+            return Err(connection(format!(
+                "the store has layout {schema}, this program knows {SCHEMA}: upgrade it"
+            )));
+        }
+        Ordering::Less => {
+            return Err(connection(format!(
+                "the store has layout {schema}, which this program ({SCHEMA}) no longer reads: \
+                 finish its work with the release that wrote it, or begin with an empty store"
+            )));
+        }
     }
     let count = u16::try_from(count).unwrap_or(u16::MAX);
     if let Some(asked) = asked.filter(|asked| *asked != count) {

@@ -17,12 +17,44 @@ use ff_core::{ExecutionId, Handle};
 use ff_testserver::Connection;
 use support::{claim, complete, connect, item, partition, raw, submit};
 
-/// Fields of a record that nothing can do without, and a text that none of them may hold.
-const FIELDS: &[&str] =
-    &["s", "i", "p", "f", "n", "q", "u", "m", "g", "h", "j", "v", "d", "t", "mu"];
+/// A text that stands nowhere in a store.
 const JUNK: &str = "junk";
 /// Longer than what stays inside a record.
-const LONG: [u8; 100] = [b'x'; 100];
+const LONG: [u8; 300] = [b'x'; 300];
+
+/// Ways to damage the text of a record that waits, each with its name.
+fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let at = |place: usize, byte: u8| {
+        let mut text = text.to_vec();
+        text[place] = byte;
+        text
+    };
+    // The last four bytes are the length of what only few records have.
+    let rare = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).expect("a few bytes").to_be_bytes();
+        [&text[..text.len() - 4], &length, bytes].concat()
+    };
+    vec![
+        ("empty", Vec::new()),
+        ("junk", JUNK.into()),
+        ("cut", text[..text.len() - 1].to_vec()),
+        ("longer", [text, b"x"].concat()),
+        ("another layout", at(0, 0)),
+        ("no state", at(1, b'?')),
+        ("active without a lease", at(1, b'a')),
+        ("suspended without a suspension", at(1, b's')),
+        ("blocked without a grant", at(1, b'b')),
+        ("a length too long", at(HEAD_BYTES, 255)),
+        ("no lane", at(HEAD_BYTES + 1 + "default".len(), b'.')),
+        ("rare facts that are none", rare(JUNK.as_bytes())),
+        ("a cancel that is a number", rare(b"\x81\xa6cancel\x01")),
+        ("a cancel without a reason", rare(b"\x81\xa6cancel\x80")),
+        ("mutations that are no list", rare(b"\x81\xa9mutations\xa4junk")),
+    ]
+}
+
+/// Bytes of a record before its texts.
+const HEAD_BYTES: usize = 58;
 
 fn write(at: &mut Connection, words: &[&str]) {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
@@ -82,13 +114,27 @@ on_each_version! {
     async fn a_record_that_cannot_be_read_stops_no_other(server: Server) {
         let backend = connect(&server.url()).await;
         let mut at = server.connect().expect("a connection");
-        for field in FIELDS {
+        let id = submit(&backend).await;
+        let sound = raw(&mut at, &[b"GET", execution(id).as_bytes()]);
+        let mut ways = damages(sound.bytes().expect("a record"));
+        backend.claim_execution(claim(1)).await.expect("a claim");
+        ways.push(("a list", Vec::new()));
+        for (what, text) in ways {
             let id = submit(&backend).await;
-            write(&mut at, &["HSET", &execution(id), field, JUNK]);
-            goes_on_beside(&backend, id, field).await;
+            let key = execution(id);
+            match what {
+                "a list" => {
+                    write(&mut at, &["DEL", &key]);
+                    write(&mut at, &["RPUSH", &key, JUNK]);
+                }
+                _ => {
+                    raw(&mut at, &[b"SET", key.as_bytes(), &text]).into_result().expect("a write");
+                }
+            }
+            goes_on_beside(&backend, id, what).await;
             let refusal = backend.describe_execution(id).await.expect_err("a refusal");
-            assert!(is_damaged(&refusal, id), "{field}: {refusal}");
-            write(&mut at, &["DEL", &execution(id)]);
+            assert!(is_damaged(&refusal, id), "{what}: {refusal}");
+            write(&mut at, &["DEL", &key]);
             backend.doctor(true).await.expect("a diagnosis");
         }
     }
@@ -122,7 +168,7 @@ on_each_version! {
             handles.push(support::started(&backend).await.handle);
         }
         let damaged = handles[1].execution_id();
-        write(&mut at, &["HSET", &execution(damaged), "s", JUNK]);
+        plant(&mut at, &execution(damaged));
         let request = RenewLease { handles, lease_ttl_ms: 30_000 };
         let renewed = backend.renew_lease(request).await.expect("a renewal");
         assert!(renewed[0].is_ok() && renewed[2].is_ok(), "{renewed:?}");

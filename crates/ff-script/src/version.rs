@@ -3,7 +3,7 @@
 /// The version that `ff_describe` answers. Raise it with every change of a released library, and
 /// `command.version` in `lua/lib/command.lua` with it: a server that runs an older one is then
 /// upgraded on connect.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "e19c8535ffd7fc67ad4de9986e099a98f1e6a32908ef9ec3306c7731cecca090";
+pub const CONTENT_HASH: &str = "4aa08921ea92ff556c8d37ea4376f05880fc58db09bf24dc3c6b0b4a83b16b25";

@@ -1,37 +1,67 @@
 -- Terminal: how a turn ends, and how a finished execution is run again. A repeated end answers
 -- what the first answered and writes nothing.
 
+local COMPLETION =
+  command.args(command.HANDLE, { 'result', check.maybe(limits.PAYLOAD_BYTES_MAX) })
+
 local function seal(call, x)
   transition.save(call, x)
   index.flush(call)
+end
+
+-- Ends one execution with success and saves it; returns the refusal, nil when it ended.
+local function complete(call, id, attempt_index, attempt_id, lease_id, lease_epoch, result)
+  local x, repeated, no = fence.enter_end(call, 'complete', nil, id, attempt_index, attempt_id,
+    lease_id, lease_epoch)
+  if no or repeated then
+    return no
+  end
+  transition.end_all(x, x.now, 'complete', 'success')
+  if #result > limits.INLINE_BYTES_MAX then
+    x.long_result, x.has_long_result = result, true
+  else
+    x.result = result
+  end
+  transition.save(call, x)
 end
 
 -- Ends an execution with success; with a claim, takes the next work in the same call.
 -- KEYS: base. ARGV: handle, result, optionally claim.
 command.define('ff_complete_execution', {
   flags = { 'allow-oom' },
-  args = command.args(command.HANDLE, { 'result', check.maybe(limits.PAYLOAD_BYTES_MAX) }),
+  args = COMPLETION,
   group = take.ARGS, groups_min = 0, groups_max = 1,
-  body = function(call, groups, id, attempt_index, attempt_id, lease_id, lease_epoch, result)
-    local malformed = take.malformed_group(groups)
-    if malformed then
-      return malformed
-    end
-    local x, repeated, no = fence.enter_end(call, 'complete', nil, id, attempt_index, attempt_id,
-      lease_id, lease_epoch)
+  body = function(call, groups, ...)
+    local no = take.malformed_group(groups) or complete(call, ...)
     if no then
       return no
     end
-    if not repeated then
-      transition.end_all(x, x.now, 'complete', 'success')
-      if #result > limits.INLINE_BYTES_MAX then
-        x.long_result, x.has_long_result = result, true
-      else
-        x.result = result
-      end
-      seal(call, x)
-    end
+    index.flush(call)
     return reply.ok(take.fused(call, groups))
+  end,
+})
+
+-- Ends executions with success, one sub-reply each, in order: one that is refused does not touch
+-- the others. With a claim, then takes the next work.
+-- KEYS: base. ARGV: next, groups of handle and result.
+command.define('ff_complete_executions', {
+  flags = { 'allow-oom' },
+  args = { 'next', take.form },
+  group = COMPLETION,
+  groups_max = limits.COMPLETIONS_MAX,
+  body = function(call, groups, claim)
+    local no = take.malformed_group(claim)
+    if no then
+      return no
+    end
+    local v, stride, answers = groups.values, groups.stride, {}
+    for n = 1, groups.count do
+      local i = groups.first + (n - 1) * stride
+      answers[n] = complete(call, v[i], v[i + 1], v[i + 2], v[i + 3], v[i + 4], v[i + 5])
+        or reply.ok()
+    end
+    index.flush(call)
+    return reply.ok(answers, take.fused(call, claim))
   end,
 })
 

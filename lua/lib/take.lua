@@ -19,6 +19,29 @@ take.ARGS = {
   end },
 }
 
+-- A whole claim as one argument, empty or a pack of its arguments. Reads as the group that a call
+-- may carry.
+take.form = { what = 'empty or a pack of the arguments of a claim', read = function(text)
+  local stride = #take.ARGS / 2
+  local group = { values = {}, first = 1, stride = stride, count = 0 }
+  if text == '' then
+    return group
+  end
+  local parts = pack.split(text, stride)
+  if not parts or #parts ~= stride then
+    return nil
+  end
+  for i = 1, stride do
+    local value = take.ARGS[2 * i].read(parts[i])
+    if value == nil then
+      return nil
+    end
+    parts[i] = value
+  end
+  group.values, group.count = parts, 1
+  return group
+end }
+
 -- Most heads of one ready index that are read at a time.
 local HEADS = 64
 

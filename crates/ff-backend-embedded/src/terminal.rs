@@ -37,9 +37,30 @@ impl<S: Store> TerminalBackend for EmbeddedBackend<S> {
         request.check()?;
         let (id, next) = (request.handle.execution_id(), request.next.clone());
         self.end_and_claim("complete_execution", id, next, move |execution, now| {
-            terminal::complete(execution, &request, now)
+            terminal::complete(execution, &request.handle, request.result.as_ref(), now)
         })
         .await
+    }
+
+    async fn complete_executions(
+        &self,
+        request: CompleteExecutions,
+    ) -> EngineResult<ExecutionsCompleted> {
+        let partition = request.check()?;
+        self.store.works("complete_executions")?;
+        let complete = move |room: &mut S::Room, now| {
+            let partition = room.partition(partition)?;
+            let mut end = |Completion { handle, result }: &Completion| {
+                change_in(partition, handle.execution_id(), now, |execution, now| {
+                    terminal::complete(execution, handle, result.as_ref(), now)
+                })
+            };
+            let outcomes = request.completions.iter().map(&mut end).collect();
+            let next = request.next.as_ref();
+            let next = next.map(|next| claim::claim(partition, next, now).unwrap_or_default());
+            Ok(ExecutionsCompleted { outcomes, next })
+        };
+        self.store.write("complete_executions", complete).await
     }
 
     async fn fail_execution(&self, request: FailExecution) -> EngineResult<TurnEnded<FailOutcome>> {

@@ -119,6 +119,13 @@ pub(crate) fn claim(claim: &Claim<'_>) -> [Bytes; 10] {
     ]
 }
 
+/// Writes the ten arguments of a claim as a pack; empty for none.
+pub(crate) fn packed_claim(request: Option<&ClaimExecution>) -> Bytes {
+    let Some(request) = request else { return Bytes::new() };
+    let arguments = claim(&Claim::from(request));
+    Bytes::from(pack(arguments.iter().map(|argument| &argument[..])))
+}
+
 /// Writes lanes as a pack.
 pub(crate) fn lanes(lanes: &[LaneId]) -> Bytes {
     Bytes::from(pack(lanes.iter().map(|lane| lane.as_str().as_bytes())))

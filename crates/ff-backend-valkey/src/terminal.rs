@@ -1,6 +1,6 @@
 //! Terminal: the ends of turns, and replays. Complete and fail may carry a claim.
 
-use crate::args::{Claim, claim, execution, handle, maybe, text, with_handle};
+use crate::args::{Claim, claim, execution, handle, maybe, packed_claim, text, with_handle};
 use crate::backend::ValkeyBackend;
 use crate::claim::claimant;
 use crate::decode::{cancel, next};
@@ -13,7 +13,7 @@ use ff_core::handle::Handle;
 use ff_core::ids::AttemptIndex;
 use ff_core::keys::partition_base;
 use ff_script::functions::{
-    CANCEL_EXECUTION, COMPLETE_EXECUTION, DELAY_EXECUTION, FAIL_EXECUTION,
+    CANCEL_EXECUTION, COMPLETE_EXECUTION, COMPLETE_EXECUTIONS, DELAY_EXECUTION, FAIL_EXECUTION,
     MOVE_TO_WAITING_CHILDREN, RELEASE_EXECUTION, REPLAY_EXECUTION,
 };
 use ff_script::{Fields, Function, Subject, Value};
@@ -45,6 +45,35 @@ impl TerminalBackend for ValkeyBackend {
         let claim = request.next.as_ref();
         let mut fields = self.end(&COMPLETE_EXECUTION, handle, arguments, claim).await?;
         Ok(TurnEnded { outcome: (), next: next(&mut fields, claim.map(claimant).as_ref())? })
+    }
+
+    async fn complete_executions(
+        &self,
+        request: CompleteExecutions,
+    ) -> EngineResult<ExecutionsCompleted> {
+        let base = partition_base(request.check()?);
+        let completions = &request.completions;
+        let mut groups = Vec::with_capacity(completions.len() * 6);
+        for Completion { handle, result } in completions {
+            groups.extend::<[Bytes; 6]>(with_handle(handle, [maybe(result.as_deref())]));
+        }
+        let claim = request.next.as_ref();
+        let arguments = [packed_claim(claim)];
+        let function = &COMPLETE_EXECUTIONS;
+        let mut fields =
+            self.caller.ok(function, &base, arguments, &groups, &Subject::NONE).await?;
+        let replies = fields.replies("outcomes")?;
+        if replies.len() != completions.len() {
+            let got = Value::Int(i64::try_from(replies.len()).unwrap_or(i64::MAX));
+            return Err(fields.bad("outcomes", "one outcome a completion", &got));
+        }
+        let outcomes = replies.into_iter().zip(completions).map(|(reply, completion)| {
+            let subject = Subject::execution(completion.handle.execution_id());
+            reply.into_success(&subject)?.ok().map(drop)
+        });
+        let outcomes = outcomes.collect();
+        let next = next(&mut fields, claim.map(claimant).as_ref())?;
+        Ok(ExecutionsCompleted { outcomes, next })
     }
 
     async fn fail_execution(&self, request: FailExecution) -> EngineResult<TurnEnded<FailOutcome>> {

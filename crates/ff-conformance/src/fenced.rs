@@ -6,6 +6,7 @@ use crate::prelude::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fenced {
     Complete,
+    CompleteMany,
     Fail,
     Cancel,
     Delay,
@@ -19,8 +20,9 @@ pub(crate) enum Fenced {
 }
 
 impl Fenced {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Complete,
+        Self::CompleteMany,
         Self::Fail,
         Self::Cancel,
         Self::Delay,
@@ -39,6 +41,11 @@ impl Fenced {
             Self::Complete => {
                 let request = complete_with(handle, "late");
                 world.complete_execution(request).await.map(drop)
+            }
+            Self::CompleteMany => {
+                let request = complete_many(&[handle]);
+                let mut outcomes = world.complete_executions(request).await?.outcomes;
+                outcomes.remove(0)
             }
             Self::Fail => world.fail_execution(fail(handle, "io")).await.map(drop),
             Self::Cancel => world.cancel_execution(cancel(handle)).await.map(drop),

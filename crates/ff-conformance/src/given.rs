@@ -9,8 +9,8 @@ use ff_core::contracts::signal::{DeliverSignal, Signal};
 use ff_core::contracts::stream::{AppendFrame, Frame, ReadStream, StreamCursor};
 use ff_core::contracts::suspend::{ConditionMatcher, CreatePendingWaitpoint, SuspendExecution};
 use ff_core::contracts::terminal::{
-    CancelBy, CancelExecution, CompleteExecution, DelayExecution, FailExecution,
-    MoveToWaitingChildren, ReleaseExecution, ReplayExecution,
+    CancelBy, CancelExecution, CompleteExecution, CompleteExecutions, Completion, DelayExecution,
+    FailExecution, MoveToWaitingChildren, ReleaseExecution, ReplayExecution,
 };
 use ff_core::handle::HandleParts;
 use ff_core::limits::STREAM_READ_HARD_CAP;
@@ -100,6 +100,11 @@ pub fn complete(handle: &Handle) -> CompleteExecution {
 }
 
 /// Ends with a result.
+pub fn complete_many(handles: &[&Handle]) -> CompleteExecutions {
+    let completion = |handle: &&Handle| Completion { handle: (*handle).clone(), result: None };
+    CompleteExecutions { completions: handles.iter().map(completion).collect(), next: None }
+}
+
 pub fn complete_with(handle: &Handle, result: impl Into<bytes::Bytes>) -> CompleteExecution {
     CompleteExecution { result: Some(result.into()), ..complete(handle) }
 }

@@ -9,6 +9,7 @@ mod replay;
 mod retention;
 mod retry;
 mod timeout;
+mod together;
 
 pub use cancel::*;
 pub use deadline::*;
@@ -19,6 +20,7 @@ pub use replay::*;
 pub use retention::*;
 pub use retry::*;
 pub use timeout::*;
+pub use together::*;
 
 use crate::prelude::*;
 
@@ -210,6 +212,14 @@ macro_rules! __terminal_behaviours {
                 an_end_repeated_with_another_claim_makes_that_claim
                 a_refused_end_makes_no_claim
                 a_bad_claim_makes_no_end
+                several_complete_in_one_call_each_with_its_result
+                of_several_ends_one_that_is_refused_does_not_touch_the_others
+                the_same_end_twice_in_one_call_is_one_end
+                several_ends_take_the_next_in_the_same_call
+                several_ends_repeated_answer_the_same_and_take_nothing_more
+                refused_ends_still_take_the_next
+                a_refused_claim_does_not_fail_several_ends
+                several_ends_past_their_bounds_change_nothing
                 delay_puts_the_work_off_until_then
                 delay_into_the_past_means_at_once
                 delay_refuses_a_time_past_its_bound

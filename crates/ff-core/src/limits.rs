@@ -59,6 +59,10 @@ pub const LEASE_TTL_MS_MAX: u64 = DAY_MS;
 pub const LEASE_TTL_MS_DEFAULT: u64 = 30_000;
 /// Most leases renewed in one request.
 pub const RENEWALS_MAX: usize = 1_000;
+/// Most completions of one call.
+pub const COMPLETIONS_MAX: usize = 256;
+/// Most bytes of results of one call that completes several executions; one result always fits.
+pub const COMPLETIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest life of a grant.
 pub const GRANT_TTL_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Longest silence after which a registered worker is forgotten.

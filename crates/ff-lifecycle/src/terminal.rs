@@ -5,26 +5,30 @@ use crate::fence::Fence;
 use crate::settle::open;
 use crate::store::PartitionStore;
 use crate::submit::check_route;
+use bytes::Bytes;
 use ff_core::contracts::lease::CancelRequested;
 use ff_core::contracts::terminal::*;
 use ff_core::error::{BugKind, Counted, StateKind};
 use ff_core::state::{DelayReason, TerminalOutcome};
 use ff_core::turn::{EndedTurn, TurnOperation, TurnOutcome};
-use ff_core::{AttemptIndex, EngineError, EngineResult, ExecutionId, MutationId, TimestampMs};
+use ff_core::{
+    AttemptIndex, EngineError, EngineResult, ExecutionId, Handle, MutationId, TimestampMs,
+};
 
 /// Completes.
 pub fn complete(
     execution: &Execution,
-    request: &CompleteExecution,
+    handle: &Handle,
+    result: Option<&Bytes>,
     now: TimestampMs,
 ) -> EngineResult<Decision<()>> {
     let (mut next, now) = open(execution, now)?;
-    if let Fence::Repeat(_) = next.fence_end(&request.handle, TurnOperation::Complete, None)? {
+    if let Fence::Repeat(_) = next.fence_end(handle, TurnOperation::Complete, None)? {
         return Ok(Decision::Repeat(()));
     }
     next.end_turn(TurnEnd::new(TurnOperation::Complete, TurnOutcome::Success), now);
     next.finish(TerminalOutcome::Success, None, None, now);
-    next.result = request.result.clone();
+    next.result = result.cloned();
     Ok(next.changed((), now))
 }
 
@@ -206,7 +210,7 @@ pub fn wait_children(
 
 fn hand_back(
     execution: &Execution,
-    handle: &ff_core::Handle,
+    handle: &Handle,
     end: TurnEnd,
     now: TimestampMs,
 ) -> EngineResult<Decision<()>> {

@@ -128,6 +128,8 @@ functions! {
 
     COMPLETE_EXECUTION: 6 = "ff_complete_execution", writes, handle!["result"],
         group(CLAIM, 0, 1);
+    COMPLETE_EXECUTIONS: 1 = "ff_complete_executions", writes, &["next"],
+        group(handle!["result"], 1, 256);
     FAIL_EXECUTION: 7 = "ff_fail_execution", writes, handle!["reason", "category"],
         group(CLAIM, 0, 1);
     CANCEL_EXECUTION: 9 = "ff_cancel_execution", writes,
@@ -224,6 +226,7 @@ mod tests {
     fn groups_are_bounded_by_the_limits() {
         assert_eq!(SUBMIT_EXECUTIONS.group.max, limits::SUBMIT_CALL_ITEMS_MAX);
         assert_eq!(RENEW_LEASE.group.max, limits::RENEWALS_MAX);
+        assert_eq!(COMPLETE_EXECUTIONS.group.max, limits::COMPLETIONS_MAX);
         assert_eq!(SUSPEND_EXECUTION.group.max, limits::MATCHERS_MAX);
         assert_eq!(APPEND_FRAME.group.max, limits::FRAMES_PER_APPEND_MAX);
         assert_eq!(CREATE_BUDGET.group.max, limits::BUDGET_DIMENSIONS_MAX);

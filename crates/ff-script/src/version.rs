@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 3;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "4aa08921ea92ff556c8d37ea4376f05880fc58db09bf24dc3c6b0b4a83b16b25";
+pub const CONTENT_HASH: &str = "50502d0dab538404b957c86c261099368fe1b7b39c15537eb6ee56344a658c3a";

@@ -1,6 +1,7 @@
 //! The worker loop: claims up to its free permits, runs a handler on each task, drains at the end.
 
 mod chain;
+mod ends;
 mod outcome;
 
 pub use outcome::{
@@ -12,6 +13,7 @@ use crate::error::SdkError;
 use crate::task::ClaimedTask;
 use crate::worker::{Core, FlowFabricWorker};
 use chain::{Crew, Phase};
+use ends::Ends;
 use ff_core::time::TimestampMs;
 use std::future::Future;
 use std::pin::Pin;
@@ -62,7 +64,8 @@ impl FlowFabricWorker {
     /// `handler` is an async function over a [`TaskContext`]. What it returns says how the turn of
     /// the task ends; an error or a panic (category `panic`) fails the attempt, or cancels it when
     /// a cancel was requested. Its future is dropped when the lease is lost. The end of a task
-    /// travels with the claim of the next in one call.
+    /// travels with the claim of the next in one call, and tasks that complete at the same time
+    /// travel together.
     ///
     /// A handler must not block its thread: renewals run on the same runtime, and one that never
     /// yields can neither be dropped in a drain nor lets the runtime end. Give blocking work to
@@ -81,8 +84,9 @@ impl FlowFabricWorker {
         F: Future<Output = TaskResult> + Send + 'static,
     {
         self.core.registration.begin();
-        let (phase, _) = watch::channel(Phase::Running);
-        let crew = Arc::new(Crew { core: self.core.clone(), handler, phase });
+        let (phase, seen) = watch::channel(Phase::Running);
+        let ends = Arc::new(Ends::new(self.core.clone(), seen));
+        let crew = Arc::new(Crew { core: self.core.clone(), handler, phase, ends });
         let mut running = JoinSet::new();
         {
             let mut shutdown = std::pin::pin!(shutdown);

@@ -92,7 +92,8 @@ end_requests! {
 impl ClaimedTask {
     /// Ends the execution with success and keeps the result: at most 1 MiB, any bytes.
     pub async fn complete(self, result: Option<Vec<u8>>) -> Result<(), SdkError> {
-        let request = self.completion(result);
+        let Completion { handle, result } = self.completion(result);
+        let request = CompleteExecution { handle, result, next: None };
         self.end_by(request).await.map(|ended| ended.outcome)
     }
 
@@ -130,12 +131,8 @@ impl ClaimedTask {
         self.end_by(request).await
     }
 
-    pub(crate) fn completion(&self, result: Option<Vec<u8>>) -> CompleteExecution {
-        CompleteExecution {
-            handle: self.handle().clone(),
-            result: result.map(Bytes::from),
-            next: None,
-        }
+    pub(crate) fn completion(&self, result: Option<Vec<u8>>) -> Completion {
+        Completion { handle: self.handle().clone(), result: result.map(Bytes::from) }
     }
 
     pub(crate) fn failure(&self, reason: &str, error_category: &str) -> FailExecution {
@@ -193,9 +190,18 @@ impl ClaimedTask {
         let fair = self.clock().now().plus_ms(self.lease().interval_ms());
         let until = || self.lease().until().max(fair);
         let send = || request.send(&**self.backend());
-        match send_until(&**self.clock(), R::OP, until, send).await {
+        self.judge(send_until(&**self.clock(), R::OP, until, send).await, R::has_ended)
+    }
+
+    /// Says what an answer means for the task, and marks it as over when it is.
+    pub(crate) fn judge<T>(
+        &self,
+        answer: EngineResult<T>,
+        has_ended: impl FnOnce(&T) -> bool,
+    ) -> Result<T, NotEnded> {
+        match answer {
             Ok(outcome) => {
-                if R::has_ended(&outcome) {
+                if has_ended(&outcome) {
                     self.set_ended();
                 }
                 Ok(outcome)

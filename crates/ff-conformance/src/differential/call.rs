@@ -23,6 +23,7 @@ pub(super) enum Call {
     Renew(RenewLease),
     Progress(UpdateProgress),
     Complete(CompleteExecution),
+    CompleteMany(CompleteExecutions),
     Fail(FailExecution),
     Cancel(CancelExecution),
     Delay(DelayExecution),
@@ -46,6 +47,7 @@ pub(super) enum Reply {
     Claimed(ExecutionsClaimed),
     Granted(#[allow(unused)] GrantIssued),
     Renewed(#[allow(unused)] Vec<Result<LeaseRenewed, String>>),
+    Completed(#[allow(unused)] Vec<Result<(), String>>, Option<ExecutionsClaimed>),
     Failed(#[allow(unused)] FailOutcome, Option<ExecutionsClaimed>),
     Cancelled(#[allow(unused)] ExecutionCancelled),
     Replayed(#[allow(unused)] ExecutionReplayed),
@@ -91,6 +93,10 @@ impl Call {
                 Some(next) => Reply::Claimed(claimed(next)),
                 None => Reply::Done,
             },
+            Self::CompleteMany(request) => {
+                let ended = on.complete_executions(request).await?;
+                Reply::Completed(texts(ended.outcomes), ended.next.map(claimed))
+            }
             Self::Fail(request) => {
                 let ended = on.fail_execution(request).await?;
                 Reply::Failed(ended.outcome, ended.next.map(claimed))

@@ -317,6 +317,9 @@ impl Plan {
             20 | 21 => {
                 let bytes = Bytes::from(vec![0x80; usize::from(variant % 90)]);
                 let result = Some(bytes).filter(|_| !variant.is_multiple_of(3));
+                if odd(variant) {
+                    return Call::CompleteMany(self.completions(handle, result, amount, next));
+                }
                 Call::Complete(CompleteExecution { handle, result, next })
             }
             22 | 23 => {
@@ -350,6 +353,24 @@ impl Plan {
             }),
             _ => self.suspend(handle, variant, amount),
         }
+    }
+
+    /// Several ends: of the newest handles, which may be stale or of the same execution, and of this
+    /// one, now and then twice.
+    fn completions(
+        &self,
+        handle: Handle,
+        result: Option<Bytes>,
+        amount: u16,
+        next: Option<ClaimExecution>,
+    ) -> CompleteExecutions {
+        let newest = self.handles.iter().rev().take(usize::from(amount % 4)).cloned();
+        let mut handles: Vec<Handle> = newest.chain([handle.clone()]).collect();
+        if amount % 5 == 4 {
+            handles.push(handle);
+        }
+        let completion = |handle| Completion { handle, result: result.clone() };
+        CompleteExecutions { completions: handles.into_iter().map(completion).collect(), next }
     }
 
     fn append(&mut self, handle: Handle, variant: u16, amount: u16) -> Call {
@@ -387,7 +408,9 @@ impl Plan {
     /// Takes note of what a reply brought.
     pub(super) fn learn(&mut self, reply: &Reply) {
         match reply {
-            Reply::Claimed(claimed) | Reply::Failed(_, Some(claimed)) => {
+            Reply::Claimed(claimed)
+            | Reply::Completed(_, Some(claimed))
+            | Reply::Failed(_, Some(claimed)) => {
                 let handles = claimed.executions.iter().map(|claimed| claimed.handle.clone());
                 let new: Vec<Handle> = handles.filter(|h| !self.handles.contains(h)).collect();
                 self.handles.extend(new);

@@ -5,9 +5,13 @@ use crate::contracts::lease::CancelRequested;
 use crate::error::{EngineError, EngineResult, ValidationKind};
 use crate::handle::Handle;
 use crate::ids::{AttemptIndex, ExecutionId, MutationId};
-use crate::limits::{CANCEL_GRACE_MS_MAX, PAYLOAD_BYTES_MAX, REASON_BYTES_MAX, TIMESTAMP_MS_MAX};
+use crate::limits::{
+    CANCEL_GRACE_MS_MAX, COMPLETIONS_BYTES_MAX, COMPLETIONS_MAX, PAYLOAD_BYTES_MAX,
+    REASON_BYTES_MAX, TIMESTAMP_MS_MAX,
+};
 use crate::name::{check_label, check_snake_case};
-use crate::policy::at_most;
+use crate::partition::Partition;
+use crate::policy::{at_most, between};
 use crate::time::TimestampMs;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,6 +26,24 @@ pub struct CompleteExecution {
     pub result: Option<Bytes>,
     /// A claim in the same partition, made in the same server call.
     pub next: Option<ClaimExecution>,
+}
+
+/// Ends executions of one partition with success, all in one server call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompleteExecutions {
+    /// The ends: 1 to 256, with at most 4 MiB of results together unless there is one alone.
+    pub completions: Vec<Completion>,
+    /// A claim in the same partition, made in the same server call once they have ended.
+    pub next: Option<ClaimExecution>,
+}
+
+/// One of several ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The claim.
+    pub handle: Handle,
+    /// The result: at most 1 MiB, any bytes.
+    pub result: Option<Bytes>,
 }
 
 /// Fails an attempt.
@@ -128,6 +150,15 @@ pub struct TurnEnded<T> {
     pub next: Option<ExecutionsClaimed>,
 }
 
+/// The outcomes of several ends, and of the claim that came with them.
+#[derive(Debug)]
+pub struct ExecutionsCompleted {
+    /// One a completion, in order: one that is refused does not touch the others.
+    pub outcomes: Vec<EngineResult<()>>,
+    /// What the claim took; `None` when the request carried none.
+    pub next: Option<ExecutionsClaimed>,
+}
+
 /// A finished execution is ready again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionReplayed {
@@ -135,29 +166,67 @@ pub struct ExecutionReplayed {
     pub attempt_index: AttemptIndex,
 }
 
-fn check_next(handle: &Handle, next: Option<&ClaimExecution>) -> EngineResult<()> {
+fn check_next(partition: Partition, next: Option<&ClaimExecution>) -> EngineResult<()> {
     let Some(next) = next else { return Ok(()) };
     next.check()?;
-    if next.partition == handle.execution_id().partition() {
+    if next.partition == partition {
         return Ok(());
     }
-    Err(EngineError::validation(
-        ValidationKind::Argument,
-        format!("a fused claim must be in {}", handle.execution_id().partition()),
-    ))
+    Err(argument(format!("a fused claim must be in {partition}")))
+}
+
+fn argument(message: String) -> EngineError {
+    EngineError::validation(ValidationKind::Argument, message)
+}
+
+fn check_result(result: Option<&Bytes>) -> EngineResult<usize> {
+    let bytes = result.map_or(0, Bytes::len);
+    if bytes > PAYLOAD_BYTES_MAX {
+        return Err(EngineError::validation(
+            ValidationKind::TooLarge,
+            format!("result is {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}"),
+        ));
+    }
+    Ok(bytes)
 }
 
 impl CompleteExecution {
     /// Refuses a request past its bounds.
     pub fn check(&self) -> EngineResult<()> {
-        let bytes = self.result.as_ref().map_or(0, Bytes::len);
-        if bytes > PAYLOAD_BYTES_MAX {
+        check_result(self.result.as_ref())?;
+        check_next(self.handle.execution_id().partition(), self.next.as_ref())
+    }
+}
+
+impl Completion {
+    /// Refuses an end past its bounds.
+    pub fn check(&self) -> EngineResult<()> {
+        check_result(self.result.as_ref()).map(drop)
+    }
+}
+
+impl CompleteExecutions {
+    /// Refuses a request past its bounds; returns the partition of the ends.
+    pub fn check(&self) -> EngineResult<Partition> {
+        between("completions", self.completions.len() as u64, 1, COMPLETIONS_MAX as u64)?;
+        let partition = self.completions[0].handle.execution_id().partition();
+        let mut bytes = 0;
+        for Completion { handle, result } in &self.completions {
+            bytes += check_result(result.as_ref())?;
+            let other = handle.execution_id().partition();
+            if other != partition {
+                let message = format!("completions of {partition} and of {other} in one call");
+                return Err(argument(message));
+            }
+        }
+        if bytes > COMPLETIONS_BYTES_MAX && self.completions.len() > 1 {
             return Err(EngineError::validation(
                 ValidationKind::TooLarge,
-                format!("result is {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}"),
+                format!("results are {bytes} bytes, the limit is {COMPLETIONS_BYTES_MAX}"),
             ));
         }
-        check_next(&self.handle, self.next.as_ref())
+        check_next(partition, self.next.as_ref())?;
+        Ok(partition)
     }
 }
 
@@ -166,7 +235,7 @@ impl FailExecution {
     pub fn check(&self) -> EngineResult<()> {
         check_label("reason", &self.reason, REASON_BYTES_MAX)?;
         check_snake_case("error category", &self.error_category)?;
-        check_next(&self.handle, self.next.as_ref())
+        check_next(self.handle.execution_id().partition(), self.next.as_ref())
     }
 }
 
@@ -215,6 +284,14 @@ impl ReleaseExecution {
 pub trait TerminalBackend: Send + Sync + fmt::Debug {
     /// Ends the execution with success.
     async fn complete_execution(&self, request: CompleteExecution) -> EngineResult<TurnEnded<()>>;
+
+    /// Ends executions of one partition with success, each on its own. The claim that travels with
+    /// them is made whatever became of them. After a [`Transport`](EngineError::Transport) error
+    /// the identical request again answers what the first did.
+    async fn complete_executions(
+        &self,
+        request: CompleteExecutions,
+    ) -> EngineResult<ExecutionsCompleted>;
 
     /// Fails the attempt: a retry is scheduled, or the execution ends failed.
     async fn fail_execution(&self, request: FailExecution) -> EngineResult<TurnEnded<FailOutcome>>;

@@ -174,7 +174,10 @@ impl Call {
                 lease::renew(record, handle, LEASE_MS, now).map(|d| reply(d, Reply::Renewed))
             }
             Self::Progress(request) => lease::update_progress(record, request, now).map(done),
-            Self::Complete(request) => terminal::complete(record, request, now).map(done),
+            Self::Complete(request) => {
+                let result = request.result.as_ref();
+                terminal::complete(record, &request.handle, result, now).map(done)
+            }
             Self::Fail(request) => {
                 terminal::fail(record, request, now).map(|d| reply(d, Reply::Failed))
             }

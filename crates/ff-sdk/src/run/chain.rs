@@ -1,12 +1,11 @@
 //! One permit's work: run a task, end it together with the claim of the next, and so on.
 
+use super::ends::Ends;
 use super::outcome::{INVALID_END_CATEGORY, TaskContext, TaskEnd, TaskError, TaskResult};
-use crate::claim::ClaimCall;
-use crate::lookout::Look;
 use crate::task::ClaimedTask;
 use crate::terminal::{EndRequest, NotEnded};
 use crate::worker::{Core, Slot};
-use ff_core::contracts::claim::{ClaimExecution, ExecutionsClaimed};
+use ff_core::contracts::claim::ClaimedExecution;
 use ff_core::contracts::suspend::{ExecutionSuspended, SuspendExecution};
 use ff_core::contracts::terminal::FailExecution;
 use ff_core::time::TimestampMs;
@@ -39,6 +38,7 @@ pub(super) struct Crew<H> {
     pub(super) core: Arc<Core>,
     pub(super) handler: H,
     pub(super) phase: watch::Sender<Phase>,
+    pub(super) ends: Arc<Ends>,
 }
 
 /// How the run of a handler came out.
@@ -56,13 +56,6 @@ enum Ending {
     Again,
     /// The engine refused and the lease is still held.
     Refused(String),
-}
-
-/// The claim that travels with an end.
-struct Fused {
-    look: Look,
-    claim: ClaimExecution,
-    sent_at: TimestampMs,
 }
 
 impl<H, F> Crew<H>
@@ -92,12 +85,13 @@ where
             let ending = match self.run_handler(&task).await {
                 Ran::Answered(answer) => {
                     let said = answer.as_ref().err().map(|error| error.reason().to_owned());
-                    let fused = || self.fused_claim(&task, slot, before);
-                    match self.end(&task, answer, &fused).await {
+                    let slot = slot.filter(|_| self.goes_on(&task, before));
+                    let slot = slot.map(|slot| slot.number);
+                    match self.end(&task, answer, slot).await {
                         Ending::Refused(why) => {
                             let reason = said.map_or(why.clone(), |said| format!("{said} ({why})"));
                             let failure = task.failure(&reason, INVALID_END_CATEGORY);
-                            self.fail(&task, failure, fused()).await
+                            self.fail(&task, failure, slot).await
                         }
                         ending => ending,
                     }
@@ -149,26 +143,18 @@ where
     }
 
     /// Ends the turn as the handler said.
-    async fn end(
-        &self,
-        task: &TaskContext,
-        answer: TaskResult,
-        fused: &(impl Fn() -> Option<Fused> + Sync),
-    ) -> Ending {
+    async fn end(&self, task: &TaskContext, answer: TaskResult, slot: Option<u16>) -> Ending {
         match answer {
             Ok(TaskEnd::Complete(result)) => {
-                let mut request = task.completion(result);
-                let fused = fused();
-                request.next = fused.as_ref().map(|fused| fused.claim.clone());
-                let landed = task.land(&request).await.map(|ended| ended.next);
-                self.after(task, landed, fused).await
+                let verdict = self.ends.complete(task, result, slot).await;
+                self.after(task, verdict.ended, verdict.next)
             }
             Err(error) if task.lease().is_cancel_requested() => {
                 self.plainly(task, task.cancellation(error.reason())).await
             }
             Err(error) => {
                 let failure = task.failure(error.reason(), error.category());
-                self.fail(task, failure, fused()).await
+                self.fail(task, failure, slot).await
             }
             Ok(TaskEnd::Cancel(reason)) => self.plainly(task, task.cancellation(&reason)).await,
             Ok(TaskEnd::Delay(until)) => self.plainly(task, task.delay(until)).await,
@@ -186,17 +172,36 @@ where
         &self,
         task: &TaskContext,
         mut request: FailExecution,
-        fused: Option<Fused>,
+        slot: Option<u16>,
     ) -> Ending {
+        let partition = task.execution_id().partition();
+        let fused = slot.and_then(|slot| self.ends.fuse(partition, slot, 1));
         request.next = fused.as_ref().map(|fused| fused.claim.clone());
-        let landed = task.land(&request).await.map(|ended| ended.next);
-        self.after(task, landed, fused).await
+        let (ended, claimed) = match task.land(&request).await {
+            Ok(ended) => (Ok(()), ended.next),
+            Err(NotEnded::NotLanded(error)) => {
+                let claimed = match &fused {
+                    Some(fused) => self.ends.repeat_claim(fused).await,
+                    None => None,
+                };
+                (Err(NotEnded::NotLanded(error)), claimed)
+            }
+            Err(not_ended) => (Err(not_ended), None),
+        };
+        let next = match (claimed, &fused) {
+            (Some(claimed), Some(fused)) => {
+                let next = self.ends.unpack(claimed, fused).await;
+                next.into_iter().next().map(|next| (next, fused.sent_at))
+            }
+            _ => None,
+        };
+        self.after(task, ended, next)
     }
 
     /// Ends a turn by a request that carries no claim.
     async fn plainly<R: EndRequest>(&self, task: &TaskContext, request: R) -> Ending {
-        let landed = task.land(&request).await.map(|_| None);
-        self.after(task, landed, None).await
+        let ended = task.land(&request).await.map(drop);
+        self.after(task, ended, None)
     }
 
     async fn suspend(&self, task: &TaskContext, request: &SuspendExecution) -> Ending {
@@ -208,77 +213,36 @@ where
                     ExecutionSuspended::AlreadySatisfied { .. } => Ending::Again,
                 }
             }
-            Err(not_ended) => self.after(task, Err(not_ended), None).await,
+            Err(not_ended) => self.after(task, Err(not_ended), None),
         }
     }
 
-    /// Takes the answer to an end: what a fused claim took becomes the next task.
-    async fn after(
+    /// Takes the answer to an end: what was claimed with it becomes the next task.
+    fn after(
         &self,
         task: &TaskContext,
-        landed: Result<Option<ExecutionsClaimed>, NotEnded>,
-        fused: Option<Fused>,
+        ended: Result<(), NotEnded>,
+        next: Option<(ClaimedExecution, TimestampMs)>,
     ) -> Ending {
         let execution_id = task.execution_id();
-        let claimed = match landed {
-            Ok(claimed) => claimed,
+        match ended {
+            Ok(()) => {}
             Err(NotEnded::Refused(error)) => return Ending::Refused(error.to_string()),
             Err(NotEnded::LeaseLost(error)) => {
                 tracing::warn!(%execution_id, %error, "the lease was lost before the end");
-                None
             }
             Err(NotEnded::NotLanded(error)) => {
                 tracing::error!(%execution_id, %error, "the end did not land in its lease's time");
-                match &fused {
-                    Some(fused) => self.repeat_claim(fused).await,
-                    None => None,
-                }
-            }
-        };
-        match (claimed, fused) {
-            (Some(claimed), Some(fused)) => self.go_on(task, claimed, &fused).await,
-            _ => Ending::Over(None),
-        }
-    }
-
-    /// The end of a turn went unanswered, and its claim with it: asks again for the claim alone,
-    /// under its own id, however long it takes, so that what it may have taken is not left lying.
-    async fn repeat_claim(&self, fused: &Fused) -> Option<ExecutionsClaimed> {
-        let call = ClaimCall::Claim(fused.claim.clone());
-        match self.core.send_claim(&call, fused.sent_at).await {
-            Ok(claimed) => Some(claimed),
-            Err(error) => {
-                tracing::warn!(%error, "a claim went unanswered; what it took is claimed anew");
-                None
             }
         }
-    }
-
-    async fn go_on(&self, task: &TaskContext, claimed: ExecutionsClaimed, fused: &Fused) -> Ending {
-        self.core.note_claimed(fused.look, &claimed);
-        if *self.phase.borrow() != Phase::Running || self.core.is_too_late(fused.sent_at) {
-            self.core.release_untouched(claimed.executions).await;
-            return Ending::Over(None);
-        }
-        let next = claimed.executions.into_iter().next();
-        let next = next.map(|next| self.core.task(next, fused.sent_at, task.take_permit()));
+        let next = next.map(|(next, sent_at)| self.core.task(next, sent_at, task.take_permit()));
         Ending::Over(next.map(TaskContext::new))
     }
 
-    /// Builds the claim that travels with the end of a task, in the task's own place. None while
-    /// draining, nor when this partition has had its share and another waits.
-    fn fused_claim(&self, task: &TaskContext, slot: Option<&Slot>, before: u32) -> Option<Fused> {
-        if *self.phase.borrow() != Phase::Running {
-            return None;
-        }
+    /// Tells whether the next task of a permit may come from the same partition: not when that has
+    /// had its share and another waits.
+    fn goes_on(&self, task: &TaskContext, before: u32) -> bool {
         let partition = task.execution_id().partition();
-        if before + 1 >= FUSED_IN_A_ROW_MAX && self.core.lookout.is_ready_elsewhere(partition) {
-            return None;
-        }
-        Some(Fused {
-            look: self.core.lookout.look(partition),
-            claim: self.core.ready_claim(partition, slot?.number, 1),
-            sent_at: self.core.clock.now(),
-        })
+        before + 1 < FUSED_IN_A_ROW_MAX || !self.core.lookout.is_ready_elsewhere(partition)
     }
 }

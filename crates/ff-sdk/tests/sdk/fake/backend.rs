@@ -177,6 +177,23 @@ impl TerminalBackend for Fake {
         .await
     }
 
+    async fn complete_executions(
+        &self,
+        request: CompleteExecutions,
+    ) -> EngineResult<ExecutionsCompleted> {
+        self.answer("complete_executions", request, |state, request, now| {
+            request.check()?;
+            let end = |completion: &Completion| {
+                let id = completion.handle.execution_id();
+                if state.stale.contains(&id) { Err(stale(id)) } else { Ok(()) }
+            };
+            let outcomes = request.completions.iter().map(end).collect();
+            let next = request.next.as_ref().map(|claim| state.claim(claim, now));
+            Ok(ExecutionsCompleted { outcomes, next })
+        })
+        .await
+    }
+
     async fn fail_execution(&self, request: FailExecution) -> EngineResult<TurnEnded<FailOutcome>> {
         self.answer("fail_execution", request, |state, request, now| {
             request.check()?;

@@ -27,7 +27,7 @@ async fn a_drain_waits_for_its_grace_and_releases_what_is_left() {
     assert_eq!(fake.count("renew_lease"), 1, "leases are renewed while draining");
     drop(release);
     settle().await;
-    let ends = completions(&fake);
+    let ends = calls(&fake);
     assert_eq!((ends.len(), ends[0].next.is_none()), (1, true), "no claim after the shutdown");
     assert_eq!(fake.count("release_execution"), 0, "the grace is not over");
     fake.advance(5_000).await;

@@ -93,7 +93,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Replaces the tables of a Markdown file between its markers, and the chart beside it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
     doc: Option<PathBuf>,
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
         for peer in &mut bench.peers {
             store.empty()?;
             let ask = Ask { concurrency: 1, tasks: count, ..Ask::of("idle", "idle", &load) };
-            let (_, _, mut spans) = peer.measure(store.server().port(), &ask, &mut store.meter)?;
+            let (_, mut spans) = peer.measure(store.server().port(), &ask, &mut store.meter)?;
             bench.figures.note_spans(&start.of(peer.name()), &mut spans);
         }
     }

@@ -143,16 +143,16 @@ fn peer(bench: &mut Bench, store: &mut Store, load: &Load, at: usize) -> Result<
     let (port, name) = (store.server().port(), bench.peers[at].name());
     let mut ask = |store: &mut Store, run, queue: &str, tasks| {
         let ask = Ask { tasks, ..Ask::of(run, queue, load) };
-        bench.peers[at].measure(port, &ask, &mut store.meter).map(|(tasks, _, _)| tasks)
+        bench.peers[at].measure(port, &ask, &mut store.meter).map(|_| ())
     };
     ask(store, "work", "warm", load.tasks.min(100))?;
     let held = before(store)?;
-    let tasks = ask(store, "submit_bulk", "memory", load.tasks)?;
+    ask(store, "submit_bulk", "memory", load.tasks)?;
     let pending = grown(store, held)?;
     ask(store, "work_submitted", "memory", load.tasks)?;
     let finished = grown(store, held)?;
     for (state, grown) in [("pending", pending), ("finished", finished)] {
-        put(bench, state, name, tasks, grown);
+        put(bench, state, name, load.tasks, grown);
     }
     Ok(())
 }

@@ -64,8 +64,6 @@ impl Ask {
 pub(super) struct Peer {
     name: &'static str,
     version: String,
-    /// How many times fewer tasks than the engine it is given, so that a round ends.
-    fewer: u64,
     child: Child,
     requests: ChildStdin,
     answers: Receiver<String>,
@@ -99,7 +97,6 @@ impl Peer {
     fn spawn(
         name: &'static str,
         version: String,
-        fewer: u64,
         mut command: Command,
     ) -> Result<Self, XtaskError> {
         let not_run = |source| XtaskError::NotRun { program: name.to_owned(), source };
@@ -116,7 +113,7 @@ impl Peer {
                 }
             }
         });
-        Ok(Self { name, version, fewer, child, requests, answers })
+        Ok(Self { name, version, child, requests, answers })
     }
 
     /// Returns its name.
@@ -136,9 +133,8 @@ impl Peer {
         port: u16,
         ask: &Ask,
         meter: &mut Meter,
-    ) -> Result<(u64, Spent, Vec<f64>), XtaskError> {
-        let ask = Ask { tasks: (ask.tasks / self.fewer).max(1), ..ask.clone() };
-        let mut request = serde_json::to_value(&ask)?;
+    ) -> Result<(Spent, Vec<f64>), XtaskError> {
+        let mut request = serde_json::to_value(ask)?;
         request["port"] = port.into();
         self.tell(&request.to_string())?;
         if !self.answer::<Ready>()?.ready {
@@ -154,7 +150,7 @@ impl Peer {
         if checked != ask.tasks {
             return Err(self.told(&format!("did {checked} of {} tasks right", ask.tasks)));
         }
-        Ok((ask.tasks, spent, took.spans_us))
+        Ok((spent, took.spans_us))
     }
 
     fn tell(&mut self, line: &str) -> Result<(), XtaskError> {

@@ -121,18 +121,18 @@ fn peers(bench: &mut Bench, store: &mut Store, load: &Load) -> Result<(), XtaskE
         let name = peer.name();
         let mut measure = |run, queue: &str, concurrency, payload| {
             let ask = Ask { payload, concurrency, ..Ask::of(run, queue, load) };
-            peer.measure(port, &ask, &mut store.meter)
+            peer.measure(port, &ask, &mut store.meter).map(|(spent, _)| spent)
         };
-        let (tasks, spent, _) = measure("submit_single", "single", CONCURRENT_TASKS, load.payload)?;
-        bench.figures.note(&single().of(name), tasks, &spent);
-        let (tasks, submitted, _) = measure("submit_bulk", "whole", MANY_TASKS, load.payload)?;
-        bench.figures.note(&bulk().of(name), tasks, &submitted);
-        let (tasks, worked, _) = measure("work_submitted", "whole", MANY_TASKS, load.payload)?;
-        bench.figures.note(&whole().of(name), tasks, &submitted.and(worked));
-        let (tasks, spent, _) = measure("work", "small", CONCURRENT_TASKS, load.payload)?;
-        bench.figures.note(&small().of(name), tasks, &spent);
-        let (tasks, spent, _) = measure("work", "large", CONCURRENT_TASKS, LARGE_PAYLOAD)?;
-        bench.figures.note(&large().of(name), tasks, &spent);
+        let spent = measure("submit_single", "single", CONCURRENT_TASKS, load.payload)?;
+        bench.figures.note(&single().of(name), load.tasks, &spent);
+        let submitted = measure("submit_bulk", "whole", MANY_TASKS, load.payload)?;
+        bench.figures.note(&bulk().of(name), load.tasks, &submitted);
+        let worked = measure("work_submitted", "whole", MANY_TASKS, load.payload)?;
+        bench.figures.note(&whole().of(name), load.tasks, &submitted.and(worked));
+        let spent = measure("work", "small", CONCURRENT_TASKS, load.payload)?;
+        bench.figures.note(&small().of(name), load.tasks, &spent);
+        let spent = measure("work", "large", CONCURRENT_TASKS, LARGE_PAYLOAD)?;
+        bench.figures.note(&large().of(name), load.tasks, &spent);
         store.empty()?;
     }
     Ok(())

@@ -11,8 +11,6 @@ const NAME: &str = "apalis";
 /// Where the harness is, and where it is built.
 const SOURCES: &str = "xtask/peers/apalis";
 const BUILT: &str = "target/peers/apalis";
-/// How many times fewer tasks than the engine it gets.
-const FEWER: u64 = 4;
 
 /// Builds the harness for release below `target` and starts it.
 pub(super) fn start() -> Result<Peer, XtaskError> {
@@ -24,7 +22,7 @@ pub(super) fn start() -> Result<Peer, XtaskError> {
         .map_err(|source| XtaskError::Unreadable { path: lock, source })?;
     let version = version(&locked, "apalis-redis").unwrap_or("unknown").to_owned();
     let program = built.join("release/ff-peer-apalis");
-    Peer::spawn(NAME, format!("apalis-redis {version}"), FEWER, command(&program.to_string_lossy()))
+    Peer::spawn(NAME, format!("apalis-redis {version}"), command(&program.to_string_lossy()))
 }
 
 /// Finds the version of a package in a lock file.

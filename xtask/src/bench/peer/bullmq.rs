@@ -45,7 +45,7 @@ pub(super) fn start() -> Result<Peer, XtaskError> {
     let version = format!("{}, ioredis {}, Node.js {node}", pinned("bullmq"), pinned("ioredis"));
     let mut program = command("node");
     program.current_dir(&installed).arg("bench.mjs");
-    Peer::spawn(NAME, version, 1, program)
+    Peer::spawn(NAME, version, program)
 }
 
 fn text(path: &Path) -> Result<String, XtaskError> {

@@ -32,7 +32,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
         let failed = |source: io::Error| ClientError::Io { address, source };
         let mut spans = raw::round_trips(address, count).map_err(failed)?;
         bench.figures.note_spans(&start.of(RAW), &mut spans);
-        for peer in &mut bench.peers {
+        for peer in bench.peers.iter_mut().filter(|peer| peer.wakes()) {
             store.empty()?;
             let ask = Ask { concurrency: 1, tasks: count, ..Ask::of("idle", "idle", &load) };
             let (_, mut spans) = peer.measure(store.server().port(), &ask, &mut store.meter)?;

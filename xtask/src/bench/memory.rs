@@ -141,8 +141,9 @@ async fn after_retention(
 fn peer(bench: &mut Bench, store: &mut Store, load: &Load, at: usize) -> Result<(), XtaskError> {
     store.empty()?;
     let (port, name) = (store.server().port(), bench.peers[at].name());
+    let load = Load { tasks: bench.peers[at].tasks(load.tasks), ..*load };
     let mut ask = |store: &mut Store, run, queue: &str, tasks| {
-        let ask = Ask { tasks, ..Ask::of(run, queue, load) };
+        let ask = Ask { tasks, ..Ask::of(run, queue, &load) };
         bench.peers[at].measure(port, &ask, &mut store.meter).map(|_| ())
     };
     ask(store, "work", "warm", load.tasks.min(100))?;

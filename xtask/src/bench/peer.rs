@@ -23,7 +23,7 @@ mod apalis;
 mod bullmq;
 
 /// How long a peer may take over one answer.
-const ANSWER_MAX: Duration = Duration::from_secs(300);
+const ANSWER_MAX: Duration = Duration::from_secs(120);
 
 /// What a peer is asked to do.
 #[derive(Clone, Debug, Serialize)]
@@ -64,9 +64,19 @@ impl Ask {
 pub(super) struct Peer {
     name: &'static str,
     version: String,
+    can: Can,
     child: Child,
     requests: ChildStdin,
     answers: Receiver<String>,
+}
+
+/// What a peer can be asked for.
+#[derive(Clone, Copy, Debug)]
+struct Can {
+    /// Whether it wakes an idle worker, so that it can be measured how soon that begins.
+    wake: bool,
+    /// Tasks that it copes with at once.
+    tasks_max: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +107,7 @@ impl Peer {
     fn spawn(
         name: &'static str,
         version: String,
+        can: Can,
         mut command: Command,
     ) -> Result<Self, XtaskError> {
         let not_run = |source| XtaskError::NotRun { program: name.to_owned(), source };
@@ -113,7 +124,7 @@ impl Peer {
                 }
             }
         });
-        Ok(Self { name, version, child, requests, answers })
+        Ok(Self { name, version, can, child, requests, answers })
     }
 
     /// Returns its name.
@@ -124,6 +135,16 @@ impl Peer {
     /// Returns its version and what it runs on.
     pub(super) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Returns whether it can be asked how soon an idle worker begins.
+    pub(super) fn wakes(&self) -> bool {
+        self.can.wake
+    }
+
+    /// Returns how many tasks it is given where the engine is given so many.
+    pub(super) fn tasks(&self, tasks: u64) -> u64 {
+        tasks.min(self.can.tasks_max)
     }
 
     /// Has it work on the server at a port. Returns what that took, and a span a task where those

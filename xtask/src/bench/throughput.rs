@@ -119,8 +119,9 @@ fn peers(bench: &mut Bench, store: &mut Store, load: &Load) -> Result<(), XtaskE
     let port = store.server().port();
     for peer in &mut bench.peers {
         let name = peer.name();
+        let load = Load { tasks: peer.tasks(load.tasks), ..*load };
         let mut measure = |run, queue: &str, concurrency, payload| {
-            let ask = Ask { payload, concurrency, ..Ask::of(run, queue, load) };
+            let ask = Ask { payload, concurrency, ..Ask::of(run, queue, &load) };
             peer.measure(port, &ask, &mut store.meter).map(|(spent, _)| spent)
         };
         let spent = measure("submit_single", "single", CONCURRENT_TASKS, load.payload)?;

@@ -2,12 +2,14 @@
 
 use std::fs;
 
-use super::Peer;
+use super::{Can, Peer};
 use crate::error::XtaskError;
 use crate::run::{cargo, command, root, show};
 
 /// The name in the tables.
 const NAME: &str = "apalis";
+/// What it can be asked for; the harness says why.
+const CAN: Can = Can { wake: false, tasks_max: 5_000 };
 /// Where the harness is, and where it is built.
 const SOURCES: &str = "xtask/peers/apalis";
 const BUILT: &str = "target/peers/apalis";
@@ -22,7 +24,8 @@ pub(super) fn start() -> Result<Peer, XtaskError> {
         .map_err(|source| XtaskError::Unreadable { path: lock, source })?;
     let version = version(&locked, "apalis-redis").unwrap_or("unknown").to_owned();
     let program = built.join("release/ff-peer-apalis");
-    Peer::spawn(NAME, format!("apalis-redis {version}"), command(&program.to_string_lossy()))
+    let version = format!("apalis-redis {version}");
+    Peer::spawn(NAME, version, CAN, command(&program.to_string_lossy()))
 }
 
 /// Finds the version of a package in a lock file.

@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use super::Peer;
+use super::{Can, Peer};
 use crate::error::XtaskError;
 use crate::run::{command, read, root, show, succeeds};
 
 /// The name in the tables.
 pub(in crate::bench) const NAME: &str = "BullMQ";
+/// What it can be asked for.
+const CAN: Can = Can { wake: true, tasks_max: u64::MAX };
 /// Where the harness is, and where it is installed.
 const SOURCES: &str = "xtask/peers/bullmq";
 const INSTALLED: &str = "target/peers/bullmq";
@@ -45,7 +47,7 @@ pub(super) fn start() -> Result<Peer, XtaskError> {
     let version = format!("{}, ioredis {}, Node.js {node}", pinned("bullmq"), pinned("ioredis"));
     let mut program = command("node");
     program.current_dir(&installed).arg("bench.mjs");
-    Peer::spawn(NAME, version, program)
+    Peer::spawn(NAME, version, CAN, program)
 }
 
 fn text(path: &Path) -> Result<String, XtaskError> {

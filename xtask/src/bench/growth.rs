@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ff_cli::text::grouped;
 use flowfabric::FlowFabricClient;
 use flowfabric::ff_core::state::OwnerIndex;
 
@@ -18,6 +19,8 @@ pub(super) const SECTION: &str = "growth";
 /// Executions that wait at the least while a rate is measured, each ten times the one before.
 const PENDING: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const PENDING_QUICK: [u64; 2] = [50, 500];
+/// How many times the tasks of a round wait at most.
+const PENDING_TIMES: u64 = 50;
 /// Partitions.
 const PARTITIONS: [u16; 3] = [1, 16, 64];
 /// Tasks at a time, and how many are measured with.
@@ -29,19 +32,20 @@ const SUBMITS: &str = "submit in bulk";
 
 /// Fills stores and measures on the way.
 pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
-    let store = Store::start()?;
-    let pending = bench.pick(&PENDING_QUICK[..], &PENDING[..]);
+    let mut store = Store::start()?;
+    let most = bench.load().tasks * PENDING_TIMES;
+    let mut pending = bench.pick(PENDING_QUICK.to_vec(), PENDING.to_vec());
+    pending.retain(|pending| *pending <= most);
     let partitions = bench.pick(&PARTITIONS[..2], &PARTITIONS[..]);
-    let mut store = store;
     for partitions in partitions {
         let backend = store.fresh_with(&format!("partitions={partitions}")).await?;
         let mut lane = Lane { client: client(&backend)?, submitted: 0, ran: 0 };
-        for pending in pending {
-            eprintln!("{SECTION}: {partitions} partitions, {pending} pending");
+        for pending in &pending {
+            eprintln!("{SECTION}: partitions: {partitions}, pending: {pending}");
             measure(bench, &mut store, &mut lane, (*partitions, *pending)).await?;
         }
     }
-    losses(bench, partitions, pending);
+    losses(bench, partitions, &pending);
     Ok(())
 }
 
@@ -63,7 +67,7 @@ async fn measure(
     bench: &mut Bench,
     store: &mut Store,
     lane: &mut Lane,
-    (partitions, pending): (u16, u64),
+    (partitions, pending): Size,
 ) -> Result<(), XtaskError> {
     let load = bench.load();
     for (at_a_time, measured) in bench.pick(&AT_A_TIME[..2], &AT_A_TIME[..]) {
@@ -111,14 +115,21 @@ impl Lane {
 
 fn row(partitions: u16, pending: u64) -> Row {
     let s = if partitions == 1 { "" } else { "s" };
-    Row::new(SECTION, "R16", format!("{partitions} partition{s}, {pending} pending"))
+    Row::new(SECTION, "R16", format!("{partitions} partition{s}, {} pending", grouped(pending)))
+}
+
+fn name((partitions, pending): Size) -> String {
+    row(partitions, pending).what
 }
 
 fn who(at_a_time: u16) -> String {
     format!("{at_a_time} at a time")
 }
 
-/// Notes what each tenfold growth of what waits costs, each growth of the partitions, and the most.
+/// A store by its partitions and by what waits in it.
+type Size = (u16, u64);
+
+/// Notes what each growth costs, and how much less the worst of all stores does than the best.
 fn losses(bench: &mut Bench, partitions: &[u16], pending: &[u64]) {
     let mut steps = Vec::new();
     for partitions in partitions {
@@ -131,21 +142,39 @@ fn losses(bench: &mut Bench, partitions: &[u16], pending: &[u64]) {
             steps.push(((step[0], *pending), (step[1], *pending)));
         }
     }
-    let mut most = f64::MIN;
     for (from, to) in steps {
         for (at_a_time, _) in AT_A_TIME {
-            let rate = |(partitions, pending): (u16, u64)| {
-                let row = row(partitions, pending).of(who(at_a_time));
-                Some(bench.figures.spread(&row, Unit::PerSecond)?.median)
-            };
-            if let Some((before, after)) = rate(from).zip(rate(to)) {
-                let lost = 100.0 * (1.0 - after / before);
-                most = most.max(lost);
-                let what = format!("{} -> {}", row(from.0, from.1).what, row(to.0, to.1).what);
+            let rates = rate(bench, from, at_a_time).zip(rate(bench, to, at_a_time));
+            if let Some((before, after)) = rates {
+                let what = format!("{} -> {}", name(from), name(to));
                 let row = Row::new(SECTION, "R16", what).of(who(at_a_time));
-                bench.figures.put(&row, Unit::Percent, lost);
+                bench.figures.put(&row, Unit::Percent, 100.0 * (1.0 - after / before));
             }
         }
     }
-    bench.figures.put(&Row::new(SECTION, "R16", "most lost by a growth"), Unit::Percent, most);
+    let sizes = partitions.iter().flat_map(|at| pending.iter().map(move |waits| (*at, *waits)));
+    let sizes: Vec<Size> = sizes.collect();
+    let shares: Vec<f64> = sizes.iter().map(|size| share(bench, *size, &sizes)).collect();
+    let best = shares.iter().copied().fold(0.0, f64::max);
+    let worst = shares.iter().copied().fold(1.0, f64::min);
+    let row = Row::new(SECTION, "R16", "from the best store to the worst");
+    bench.figures.put(&row, Unit::Percent, 100.0 * (1.0 - worst / best));
+}
+
+/// Returns what a store does of the most that any does, as the mean over the numbers of tasks.
+fn share(bench: &Bench, size: Size, all: &[Size]) -> f64 {
+    let shares: Vec<f64> = AT_A_TIME
+        .iter()
+        .filter_map(|(at_a_time, _)| {
+            let most =
+                all.iter().filter_map(|size| rate(bench, *size, *at_a_time)).fold(0.0, f64::max);
+            Some(rate(bench, size, *at_a_time)? / most)
+        })
+        .collect();
+    shares.iter().sum::<f64>() / shares.len() as f64
+}
+
+fn rate(bench: &Bench, size: Size, at_a_time: u16) -> Option<f64> {
+    let row = row(size.0, size.1).of(who(at_a_time));
+    Some(bench.figures.spread(&row, Unit::PerSecond)?.median)
 }

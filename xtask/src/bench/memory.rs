@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use flowfabric::ff_core::limits::RETENTION_MS_MIN;
 use flowfabric::ff_core::state::OwnerIndex;
 use flowfabric::{FlowFabricClient, TaskContext, TaskEnd};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 
 use super::figures::{Row, Unit};
-use super::load::{Load, check_all_in, client, count};
+use super::load::{Load, Tally, check_all_in, client, count};
 use super::peer::Ask;
 use super::setting::Bench;
 use super::store::Store;
@@ -19,9 +19,6 @@ use crate::error::XtaskError;
 
 /// The section of the figures.
 pub(super) const SECTION: &str = "memory";
-/// Executions that are measured.
-const TASKS: u64 = 10_000;
-const TASKS_QUICK: u64 = 300;
 /// Tasks that are active at a time, at most.
 const ACTIVE_MAX: u64 = 1_000;
 /// How long it may take until what is not kept any longer is gone.
@@ -40,7 +37,8 @@ struct Before {
 
 /// Measures each state once: bytes do not vary.
 pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
-    let load = Load { tasks: bench.pick(TASKS_QUICK, TASKS), ..bench.load() };
+    // Bytes do not vary, so half of a round's tasks are enough.
+    let load = Load { tasks: bench.load().tasks / 2, ..bench.load() };
     let mut store = Store::start()?;
     eprintln!("{SECTION}: pending and finished");
     pending_and_finished(bench, &mut store, &load).await?;
@@ -77,21 +75,26 @@ async fn active(bench: &mut Bench, store: &mut Store, load: &Load) -> Result<(),
     warm(&client, &load).await?;
     let before = before(store)?;
     submit_bulk(&client, &load, 0..load.tasks).await?;
-    let go_on = Arc::new(Notify::new());
-    let held = go_on.clone();
-    let handler = move |_: TaskContext| {
-        let held = held.clone();
+    let (go_on, held) = watch::channel(false);
+    let tally = Arc::new(Tally::new(load.tasks));
+    let runs = tally.clone();
+    let handler = move |task: TaskContext| {
+        runs.ran(task.input_payload());
+        let mut held = held.clone();
         async move {
-            held.notified().await;
+            held.wait_for(|go_on| *go_on).await.ok();
             Ok(TaskEnd::done())
         }
     };
     let tasks = u16::try_from(load.tasks).unwrap_or(u16::MAX);
     let running = Running::start(worker(&client, tasks).await?, handler);
     await_all_in(&client, OwnerIndex::Active, load.tasks).await?;
+    // A worker that is stopped before it has the answer of its claim gives back what it took.
+    tally.enough_ran().await;
     note(bench, store, "active", load.tasks, before)?;
-    go_on.notify_waiters();
+    go_on.send_replace(true);
     running.stop().await?;
+    tally.check("active")?;
     // One more than ran, from warming up.
     check_all_in(&client, OwnerIndex::Done, load.tasks + 1, "active").await
 }

@@ -25,7 +25,7 @@ impl Machine {
     pub(super) fn look(peers: &[Peer]) -> Result<Self, XtaskError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let processor = proc("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
-        let memory = proc("/proc/meminfo", "MemTotal").unwrap_or("unknown".into());
+        let memory = proc("/proc/meminfo", "MemTotal").as_deref().and_then(gibibytes);
         let build = if cfg!(debug_assertions) { ", debug build" } else { "" };
         let commit = first_line(command("git").args(["rev-parse", "--short", "HEAD"]));
         let commit = commit.map_or_else(String::new, |commit| format!(" at {commit}"));
@@ -36,7 +36,7 @@ impl Machine {
         let server = field(&info, "valkey_version").unwrap_or("unknown");
         let mut facts = vec![
             ("processor", format!("{processor}, {cores} cores")),
-            ("memory", memory),
+            ("memory", memory.unwrap_or("unknown".into())),
             ("kernel", kernel.unwrap_or("unknown".into())),
             ("FlowFabric", format!("{version}{commit}{build}")),
             ("rustc", first_line(command("rustc").arg("--version")).unwrap_or("unknown".into())),
@@ -71,8 +71,25 @@ fn proc(path: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
+/// Rewrites `24731708 kB`.
+fn gibibytes(text: &str) -> Option<String> {
+    let kilobytes: f64 = text.strip_suffix(" kB")?.parse().ok()?;
+    Some(format!("{:.0} GiB", kilobytes / 1_048_576.0))
+}
+
 /// Returns the first line that a program prints.
 fn first_line(command: &mut Command) -> Option<String> {
     let text = String::from_utf8(read(command).ok()?).ok()?;
     text.lines().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_told_in_round_numbers() {
+        assert_eq!(gibibytes("24731708 kB").as_deref(), Some("24 GiB"));
+        assert_eq!(gibibytes("unknown"), None);
+    }
 }

@@ -77,13 +77,14 @@ impl Meter {
         Ok(sum)
     }
 
-    /// Reads how many bytes the data takes.
+    /// Reads how many bytes the servers have in use, the buffers of their clients aside.
     pub(super) fn used_memory(&mut self) -> Result<u64, XtaskError> {
         let mut sum = 0;
         for connection in &mut self.connections {
             let memory = info(connection, "memory")?;
-            let used = field(&memory, "used_memory").and_then(|text| text.parse::<u64>().ok());
-            sum += used.unwrap_or_default();
+            let bytes = |name| field(&memory, name).and_then(|text| text.parse::<u64>().ok());
+            let clients = bytes("mem_clients_normal").unwrap_or_default();
+            sum += bytes("used_memory").unwrap_or_default().saturating_sub(clients);
         }
         Ok(sum)
     }

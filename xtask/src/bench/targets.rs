@@ -71,9 +71,9 @@ const TARGETS: [Target; 25] = targets![
     "R11" "capability routing, against R3",
         "R11" "100 instances" PerSecond: Like("R3"), 0.8, floor NONE;
     "R12" "a pending execution",
-        "R12" "pending, growth" Bytes: AtMost, 550.0, floor 900.0;
+        "R12" "pending, its keys" Bytes: AtMost, 550.0, floor 900.0;
     "R12" "a finished execution",
-        "R12" "finished, growth" Bytes: AtMost, 650.0, floor 1_000.0;
+        "R12" "finished, its keys" Bytes: AtMost, 650.0, floor 1_000.0;
     "R13" "an idle worker asks", "R13" "1 idle" CommandsPerSecond: AtMost, 1.0, floor 3.0;
     "R14" "append frames", "R14" "append 64" PerSecond: AtLeast, 40_000.0, floor 20_000.0;
     "R14" "append to delivery at a tail, p50",

@@ -1,59 +1,80 @@
-//! `cargo xtask bench`: what the engine does in a second, and what a task costs the server.
+//! `cargo xtask bench`: how fast the engine is, what work costs, and how it compares to its peers.
 
 use std::path::PathBuf;
 
 use crate::error::XtaskError;
 use crate::run::{cargo, show};
 
-mod core;
+mod chart;
+mod doc;
+mod durability;
+mod embedded;
 mod figures;
+mod frames;
+mod growth;
+mod idle;
 mod latency;
+mod leases;
 mod load;
+mod machine;
+mod memory;
 mod meter;
-mod scenario;
+mod pace;
+mod peer;
+mod raw;
+mod report;
+mod routing;
+mod setting;
+mod store;
+mod strain;
+mod table;
+mod targets;
+mod throughput;
+mod wait;
+mod work;
+
+use setting::Bench;
 
 /// Executions of a round unless told.
 const TASKS_DEFAULT: u64 = 20_000;
 /// Executions of a round in a hurry.
-const TASKS_QUICK: u64 = 2_000;
+const TASKS_QUICK: u64 = 500;
 /// Most executions of a round.
 const TASKS_MAX: u64 = 10_000_000;
 /// Rounds unless told.
-const ROUNDS_DEFAULT: u16 = 3;
+const ROUNDS_DEFAULT: u16 = 5;
 /// Bytes of payload unless told.
 const PAYLOAD_DEFAULT: usize = 64;
 
 /// What the help ends with.
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask bench core                     memory, then a private Valkey 8
-  cargo xtask bench core --quick             one short round: figures of little worth
-  cargo xtask bench core --url memory:       one store alone
-  cargo xtask bench embedded                 memory and files
-  cargo xtask bench core --payload 4096 --json bench.json
+  cargo xtask bench                          everything
+  cargo xtask bench --peers                  everything, and the peers in the same rounds
+  cargo xtask bench throughput --peers       one scenario
+  cargo xtask bench --quick                  everything in a minute: figures of little worth
+  cargo xtask bench throughput --url valkey://10.0.0.7:6379
+  cargo xtask bench throughput --payload 4096 --json bench.json --svg bench.svg
+  cargo xtask bench --peers --doc docs/performance.md
 
-Rates depend on the machine; server calls a task and bytes do not. Do nothing else meanwhile.";
+Everything runs on private servers of this machine. Rates and times depend on it, so do nothing
+else meanwhile; ratios, server calls a task and bytes hardly do. --peers needs Node.js and npm.";
 
-/// What to measure.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    suite: Suite,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Suite {
-    /// Submit, claim and complete: rates, server calls and server CPU a task, bytes an execution.
-    #[command(after_help = EXAMPLES)]
-    Core(Options),
-    /// The same and the latency of an idle worker on memory and on files, at both durabilities.
-    Embedded(Options),
-}
-
+/// What to measure and what to do with the figures.
 #[derive(Debug, Clone, clap::Args)]
-struct Options {
-    /// The store to measure, valkey://host:port, file:path or memory: ; what the server spends is
-    /// measured on a private one alone. By default those of the suite, fresh ones each round.
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// What to measure; everything unless named.
+    #[arg(value_enum)]
+    scenarios: Vec<Scenario>,
+    /// One short round in the build that runs: shows that everything works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    /// Measures the peers, too, on the same server, in turns.
+    #[arg(long)]
+    peers: bool,
+    /// Measures the throughput of this store alone, by the clock: valkey://host:port, file:path,
+    /// memory:
     #[arg(long)]
     url: Option<String>,
     /// Executions of a round.
@@ -65,33 +86,110 @@ struct Options {
     /// Bytes of input of an execution.
     #[arg(long, value_name = "BYTES", default_value_t = PAYLOAD_DEFAULT)]
     payload: usize,
-    /// One round of 2 000 executions.
-    #[arg(long)]
-    quick: bool,
     /// Writes every round's figures to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draws the ratios to the peers into a file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Replaces the tables of a Markdown file between its markers, and the chart beside it.
+    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
+    doc: Option<PathBuf>,
 }
 
-impl Options {
-    fn tasks(&self) -> u64 {
-        self.tasks.unwrap_or(if self.quick { TASKS_QUICK } else { TASKS_DEFAULT })
+/// A family of measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    /// Submit, claim and complete: rates and what a task costs, against the raw ceiling.
+    Throughput,
+    /// How soon an idle worker begins, and goes on after a signal.
+    Latency,
+    /// What an idle worker asks of the server.
+    Idle,
+    /// What an execution takes of the server's memory in each state.
+    Memory,
+    /// Work that asks for capabilities, half of it for what no worker offers.
+    Routing,
+    /// How many frames are appended, and how soon a tail delivers them.
+    Frames,
+    /// What it costs to keep 10 000 executions active.
+    Leases,
+    /// What becomes of the rates as more waits, over more partitions, for more workers.
+    Growth,
+    /// The same work on servers that keep it more and less safely.
+    Durability,
+    /// How soon things happen while much else does: at 10, 50 and 90 % of the peak.
+    Strain,
+    /// The same without a server: memory and files, and how soon an idle worker begins.
+    Embedded,
+}
+
+impl Scenario {
+    const ALL: [Self; 11] = [
+        Self::Throughput,
+        Self::Latency,
+        Self::Idle,
+        Self::Memory,
+        Self::Routing,
+        Self::Frames,
+        Self::Leases,
+        Self::Growth,
+        Self::Durability,
+        Self::Strain,
+        Self::Embedded,
+    ];
+
+    async fn run(self, bench: &mut Bench) -> Result<(), XtaskError> {
+        match self {
+            Self::Throughput => throughput::run(bench).await,
+            Self::Latency => latency::run(bench).await,
+            Self::Idle => idle::run(bench).await,
+            Self::Memory => memory::run(bench).await,
+            Self::Routing => routing::run(bench).await,
+            Self::Frames => frames::run(bench).await,
+            Self::Leases => leases::run(bench).await,
+            Self::Growth => growth::run(bench).await,
+            Self::Durability => durability::run(bench).await,
+            Self::Strain => strain::run(bench).await,
+            Self::Embedded => embedded::run(bench).await,
+        }
     }
 
-    fn rounds(&self) -> u16 {
-        self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS_DEFAULT })
+    /// Returns the section of its figures.
+    const fn section(self) -> &'static str {
+        match self {
+            Self::Throughput => throughput::SECTION,
+            Self::Latency => latency::SECTION,
+            Self::Idle => idle::SECTION,
+            Self::Memory => memory::SECTION,
+            Self::Routing => routing::SECTION,
+            Self::Frames => frames::SECTION,
+            Self::Leases => leases::SECTION,
+            Self::Growth => growth::SECTION,
+            Self::Durability => durability::SECTION,
+            Self::Strain => strain::SECTION,
+            Self::Embedded => embedded::SECTION,
+        }
     }
 }
 
-/// Measures, in a release build: a debug build runs the release build of itself.
+/// Measures in a release build, which a debug build runs; in a hurry, in the build that runs.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), XtaskError> {
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) && !arguments.quick {
         return run_release();
     }
-    match arguments.suite {
-        Suite::Core(options) => core::run("core", &options).await,
-        Suite::Embedded(options) => core::run("embedded", &options).await,
+    let scenarios = match (arguments.scenarios.is_empty(), &arguments.url) {
+        (true, Some(_)) => vec![Scenario::Throughput],
+        (true, None) => Scenario::ALL.to_vec(),
+        (false, _) => arguments.scenarios.clone(),
+    };
+    let mut bench = Bench::new(arguments)?;
+    report::begin(&bench);
+    for scenario in &scenarios {
+        scenario.run(&mut bench).await?;
+        report::section(&bench, *scenario);
     }
+    report::end(&bench, &scenarios)
 }
 
 fn run_release() -> Result<(), XtaskError> {

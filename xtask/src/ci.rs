@@ -12,12 +12,13 @@ use crate::{lua_check, tidy};
 type Stage = (&'static str, fn() -> Result<(), XtaskError>);
 
 /// The stages. The tests come last, so that their summary ends the output of a good run.
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     ("fmt", fmt),
     ("tidy", tidy::run),
     ("lua-check", lua_check::run),
     ("clippy", clippy),
     ("doc", doc),
+    ("bench", bench),
     ("test", tests),
 ];
 
@@ -55,6 +56,11 @@ fn clippy() -> Result<(), XtaskError> {
 fn doc() -> Result<(), XtaskError> {
     let mut command = cargo(["doc", "--no-deps", "--workspace"]);
     show(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Shows that every scenario of the bench works. No time is asserted.
+fn bench() -> Result<(), XtaskError> {
+    show(&mut cargo(["run", "--quiet", "--package", "xtask", "--", "bench", "--quick"]))
 }
 
 fn tests() -> Result<(), XtaskError> {

@@ -2,25 +2,49 @@
 
 use serde::Serialize;
 
-use ff_cli::text::{grouped, table};
+use super::meter::Spent;
 
-/// What was measured on one store.
-#[derive(Debug, Serialize)]
-pub(super) struct Measured {
-    pub(super) store: String,
-    #[serde(flatten)]
-    pub(super) figures: Figures,
+/// The engine.
+pub(super) const FLOWFABRIC: &str = "FlowFabric";
+/// The writes that the engine cannot do without, in plain pipelined commands.
+pub(super) const RAW: &str = "raw ceiling";
+
+/// What was measured, and on whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Row {
+    /// The scenario that measured it.
+    pub(super) section: &'static str,
+    /// The number by which targets speak of it.
+    pub(super) id: &'static str,
+    /// What was done.
+    pub(super) what: String,
+    /// Who did it.
+    pub(super) who: String,
+}
+
+impl Row {
+    /// Names a row of the engine's.
+    pub(super) fn new(section: &'static str, id: &'static str, what: impl Into<String>) -> Self {
+        Self { section, id, what: what.into(), who: FLOWFABRIC.to_owned() }
+    }
+
+    /// Names the same of somebody else.
+    pub(super) fn of(&self, who: impl Into<String>) -> Self {
+        Self { who: who.into(), ..self.clone() }
+    }
 }
 
 /// Figures in the order in which they were first measured.
 #[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
 pub(super) struct Figures {
     figures: Vec<Figure>,
 }
 
 #[derive(Debug, Serialize)]
 struct Figure {
-    name: &'static str,
+    #[serde(flatten)]
+    row: Row,
     unit: Unit,
     /// One value a round.
     rounds: Vec<f64>,
@@ -29,103 +53,119 @@ struct Figure {
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum Unit {
-    /// Executions in a second.
+    /// How many in a second.
     #[serde(rename = "per_second")]
     PerSecond,
-    /// Function calls on the server for one execution.
-    #[serde(rename = "calls_per_task")]
+    /// Microseconds of the server's processor time for one.
+    #[serde(rename = "server_us_each")]
+    ServerCpu,
+    /// Microseconds of processor time of clients and workers for one.
+    #[serde(rename = "client_us_each")]
+    ClientCpu,
+    /// Calls of functions and scripts on the server for one.
+    #[serde(rename = "server_calls_each")]
     Calls,
-    /// Commands that functions made inside the server, and plain ones, for one execution.
-    #[serde(rename = "inner_commands_per_task")]
+    /// Commands that those made inside the server, and plain ones, for one.
+    #[serde(rename = "server_commands_each")]
     Commands,
-    /// Microseconds of processor time for one execution.
-    #[serde(rename = "us_per_task")]
-    Microseconds,
     /// Microseconds that half of all stay within.
     #[serde(rename = "us_p50")]
-    LatencyP50,
+    P50,
     /// Microseconds that all but a hundredth stay within.
     #[serde(rename = "us_p99")]
-    LatencyP99,
-    /// Bytes for one execution.
-    #[serde(rename = "bytes_per_task")]
+    P99,
+    /// Microseconds that all but a thousandth stay within.
+    #[serde(rename = "us_p999")]
+    P999,
+    /// Bytes for one.
+    #[serde(rename = "bytes_each")]
     Bytes,
+    /// Percent.
+    #[serde(rename = "percent")]
+    Percent,
+    /// Commands that reach the server in a second.
+    #[serde(rename = "server_commands_per_second")]
+    CommandsPerSecond,
+}
+
+/// The least, the median and the greatest of a figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    pub(super) least: f64,
+    pub(super) median: f64,
+    pub(super) most: f64,
 }
 
 impl Figures {
     /// Adds the value of a round.
-    pub(super) fn put(&mut self, name: &'static str, unit: Unit, value: f64) {
-        let known =
-            self.figures.iter_mut().find(|figure| figure.name == name && figure.unit == unit);
+    pub(super) fn put(&mut self, row: &Row, unit: Unit, value: f64) {
+        let known = self.figures.iter_mut().find(|known| known.row == *row && known.unit == unit);
         match known {
             Some(figure) => figure.rounds.push(value),
-            None => self.figures.push(Figure { name, unit, rounds: vec![value] }),
+            None => self.figures.push(Figure { row: row.clone(), unit, rounds: vec![value] }),
         }
     }
 
-    /// Lays the figures out, a row a scenario; what takes memory comes below.
-    pub(super) fn table(&self, store: &str) -> String {
-        let apart = [Unit::Bytes, Unit::LatencyP50, Unit::LatencyP99];
-        let rates = self.names(|unit| !apart.contains(&unit)).into_iter().map(|name| {
-            let rate = self.spread_of(name, Unit::PerSecond);
-            let number = |value: f64| grouped(value.round() as u64);
-            let mut row = vec![name.to_owned()];
-            let order = [1, 0, 2];
-            row.extend(order.map(|at| rate.map_or_else(String::new, |rate| number(rate[at]))));
-            let inner = self.spread_of(name, Unit::Commands);
-            let calls = self.spread_of(name, Unit::Calls);
-            let cpu = self.spread_of(name, Unit::Microseconds);
-            row.push(calls.map_or_else(String::new, |calls| format!("{:.3}", calls[1])));
-            row.push(inner.map_or_else(String::new, |inner| format!("{:.1}", inner[1])));
-            row.push(cpu.map_or_else(String::new, |cpu| format!("{:.1} us", cpu[1])));
-            row
-        });
-        let head =
-            [store, "per second", "least", "most", "calls/task", "inner/task", "server CPU/task"];
-        let mut text =
-            table(&head, &[false, true, true, true, true, true, true], &rates.collect::<Vec<_>>());
-        let bytes = self.names(|unit| unit == Unit::Bytes).into_iter().filter_map(|name| {
-            let [_, middle, _] = self.spread_of(name, Unit::Bytes)?;
-            Some(vec![name.to_owned(), grouped(middle.round() as u64)])
-        });
-        let bytes: Vec<Vec<String>> = bytes.collect();
-        if !bytes.is_empty() {
-            text.push_str("\n\n");
-            text.push_str(&table(&["memory an execution", "bytes"], &[false, true], &bytes));
+    /// Adds the rate of a round and what it cost.
+    pub(super) fn note(&mut self, row: &Row, count: u64, spent: &Spent) {
+        let count = count as f64;
+        self.put(row, Unit::PerSecond, count / spent.took.as_secs_f64());
+        self.put(row, Unit::ClientCpu, spent.client_us / count);
+        if let Some(server) = &spent.server {
+            self.put(row, Unit::ServerCpu, server.cpu_us / count);
+            self.put(row, Unit::Calls, server.calls as f64 / count);
+            self.put(row, Unit::Commands, server.commands as f64 / count);
         }
-        let latencies =
-            self.names(|unit| unit == Unit::LatencyP50).into_iter().filter_map(|name| {
-                let us =
-                    |unit| self.spread_of(name, unit).map(|spread| format!("{:.0} us", spread[1]));
-                Some(vec![name.to_owned(), us(Unit::LatencyP50)?, us(Unit::LatencyP99)?])
-            });
-        let latencies: Vec<Vec<String>> = latencies.collect();
-        if !latencies.is_empty() {
-            text.push_str("\n\n");
-            text.push_str(&table(&["latency", "p50", "p99"], &[false, true, true], &latencies));
-        }
-        text
     }
 
-    fn names(&self, wanted: impl Fn(Unit) -> bool) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        for figure in self.figures.iter().filter(|figure| wanted(figure.unit)) {
-            if !names.contains(&figure.name) {
-                names.push(figure.name);
+    /// Adds the percentiles of a round's spans, in microseconds; sorts them.
+    pub(super) fn note_spans(&mut self, row: &Row, spans_us: &mut [f64]) {
+        spans_us.sort_by(f64::total_cmp);
+        for (unit, permille) in [(Unit::P50, 500), (Unit::P99, 990), (Unit::P999, 999)] {
+            let place = spans_us.len().saturating_sub(1) * permille / 1_000;
+            self.put(row, unit, spans_us.get(place).copied().unwrap_or(f64::NAN));
+        }
+    }
+
+    /// Returns the rows of a section, each once: by their numbers, whoever did the same together.
+    pub(super) fn rows(&self, section: &str) -> Vec<&Row> {
+        let mut rows: Vec<&Row> = Vec::new();
+        for figure in self.figures.iter().filter(|figure| figure.row.section == section) {
+            if !rows.contains(&&figure.row) {
+                rows.push(&figure.row);
             }
         }
-        names
+        let first = |row: &Row| {
+            let same = |known: &&Row| (known.id, &known.what) == (row.id, &row.what);
+            rows.iter().position(same)
+        };
+        let mut ordered = rows.clone();
+        ordered.sort_by_key(|row| (number(row.id), first(row)));
+        ordered
     }
 
-    /// Returns the least, the median and the greatest of a figure.
-    fn spread_of(&self, name: &str, unit: Unit) -> Option<[f64; 3]> {
-        let figure = self.figures.iter().find(|known| known.name == name && known.unit == unit)?;
+    /// Returns the spread of a figure over the rounds.
+    pub(super) fn spread(&self, row: &Row, unit: Unit) -> Option<Spread> {
+        let figure = self.figures.iter().find(|known| known.row == *row && known.unit == unit)?;
         Some(spread(&figure.rounds))
+    }
+
+    /// Returns the median of the first row with this number whose text begins so.
+    pub(super) fn median(&self, id: &str, part: &str, who: &str, unit: Unit) -> Option<f64> {
+        let wanted = |figure: &&Figure| {
+            let row = &figure.row;
+            row.id == id && row.who == who && row.what.starts_with(part) && figure.unit == unit
+        };
+        Some(spread(&self.figures.iter().find(wanted)?.rounds).median)
     }
 }
 
-/// Returns the least, the median and the greatest.
-fn spread(values: &[f64]) -> [f64; 3] {
+/// Returns the number in an id; rows without one come last.
+fn number(id: &str) -> u32 {
+    id.trim_start_matches(char::is_alphabetic).parse().unwrap_or(u32::MAX)
+}
+
+fn spread(values: &[f64]) -> Spread {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
@@ -134,7 +174,7 @@ fn spread(values: &[f64]) -> [f64; 3] {
         0 => (at(middle.saturating_sub(1)) + at(middle)) / 2.0,
         _ => at(middle),
     };
-    [at(0), median, at(sorted.len().saturating_sub(1))]
+    Spread { least: at(0), median, most: at(sorted.len().saturating_sub(1)) }
 }
 
 #[cfg(test)]
@@ -143,7 +183,40 @@ mod tests {
 
     #[test]
     fn the_median_is_no_outlier() {
-        assert_eq!(spread(&[9.0, 1.0, 2.0]), [1.0, 2.0, 9.0]);
-        assert_eq!(spread(&[4.0, 2.0]), [2.0, 3.0, 4.0]);
+        let odd = spread(&[9.0, 1.0, 2.0]);
+        assert_eq!((odd.least, odd.median, odd.most), (1.0, 2.0, 9.0));
+        assert_eq!(spread(&[4.0, 2.0]).median, 3.0);
+    }
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let mut figures = Figures::default();
+        let row = Row::new("s", "R0", "wait");
+        let mut spans: Vec<f64> = (1..=1_000).rev().map(f64::from).collect();
+        figures.note_spans(&row, &mut spans);
+        let at = |unit| figures.spread(&row, unit).expect("a figure").median;
+        assert_eq!((at(Unit::P50), at(Unit::P99), at(Unit::P999)), (500.0, 990.0, 999.0));
+    }
+
+    #[test]
+    fn rows_come_by_their_numbers_and_those_of_the_same_together() {
+        let mut figures = Figures::default();
+        let (two, ten) = (Row::new("s", "R2", "a"), Row::new("s", "R10", "b"));
+        for row in [&ten, &Row::new("s", "", "c"), &two, &ten.of(RAW)] {
+            figures.put(row, Unit::PerSecond, 1.0);
+        }
+        let rows = figures.rows("s");
+        let rows: Vec<_> = rows.iter().map(|row| (row.id, row.who.as_str())).collect();
+        let ours = FLOWFABRIC;
+        assert_eq!(rows, [("R2", ours), ("R10", ours), ("R10", RAW), ("", ours)]);
+    }
+
+    #[test]
+    fn a_median_is_found_by_number_and_beginning() {
+        let mut figures = Figures::default();
+        figures.put(&Row::new("s", "R12", "pending, its keys"), Unit::Bytes, 7.0);
+        figures.put(&Row::new("s", "R12", "finished, its keys").of("other"), Unit::Bytes, 8.0);
+        assert_eq!(figures.median("R12", "finished", "other", Unit::Bytes), Some(8.0));
+        assert_eq!(figures.median("R12", "finished", FLOWFABRIC, Unit::Bytes), None);
     }
 }

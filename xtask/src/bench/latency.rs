@@ -1,68 +1,43 @@
-//! How long an idle worker takes to begin: from the call that submits to the first line of the
-//! handler.
+//! How soon a worker that has nothing else to do begins, and goes on after a signal.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::io;
 
-use flowfabric::{EngineBackend, FlowFabricWorker, TaskContext, TaskEnd, WorkerConfig};
-use tokio::sync::{mpsc, oneshot};
+use ff_testserver::ClientError;
 
-use super::figures::{Figures, Unit};
-use super::load::{Load, client};
+use super::figures::{RAW, Row};
+use super::peer::Ask;
+use super::setting::Bench;
+use super::store::Store;
+use super::{raw, wait};
 use crate::error::XtaskError;
 
-/// Submissions, each after the one before has begun.
-const SUBMISSIONS_MAX: u64 = 500;
-/// How long one may take.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The section of the figures.
+pub(super) const SECTION: &str = "latency";
 
-/// The figure.
-const IDLE: &str = "idle: submit to handler start";
-
-/// Measures the median and the 99th percentile.
-pub(super) async fn measure(
-    backend: &Arc<dyn EngineBackend>,
-    load: &Load,
-    figures: &mut Figures,
-) -> Result<(), XtaskError> {
-    let client = client(backend)?;
-    let config = WorkerConfig::builder("bench").namespace(client.namespace().as_str()).build()?;
-    let worker = FlowFabricWorker::connect_with(config, backend.clone()).await?;
-    let (began, mut begins) = mpsc::unbounded_channel();
-    let handler = move |_: TaskContext| {
-        let told = began.send(Instant::now());
-        async move {
-            told.ok();
-            Ok(TaskEnd::done())
+/// Measures the engine, bare round trips and the peers in turns, on one server.
+pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
+    let mut store = Store::start()?;
+    let load = bench.load();
+    let count = load.tasks.min(bench.pick(30, 500));
+    let start = Row::new(SECTION, "R7", "submit to handler start, idle worker");
+    let resume = Row::new(SECTION, "R8", "signal to resumed handler, idle worker");
+    for _ in bench.rounds(SECTION) {
+        let backend = store.fresh().await?;
+        let mut spans = wait::submit_to_start(&backend, &load, count).await?;
+        bench.figures.note_spans(&start, &mut spans);
+        let mut spans = wait::signal_to_resume(&backend, &load, count).await?;
+        bench.figures.note_spans(&resume, &mut spans);
+        drop(backend);
+        let address = store.server().address();
+        let failed = |source: io::Error| ClientError::Io { address, source };
+        let mut spans = raw::round_trips(address, count).map_err(failed)?;
+        bench.figures.note_spans(&start.of(RAW), &mut spans);
+        for peer in bench.peers.iter_mut().filter(|peer| peer.wakes()) {
+            store.empty()?;
+            let ask = Ask { concurrency: 1, tasks: count, ..Ask::of("idle", "idle", &load) };
+            let (_, mut spans) = peer.measure(store.server().port(), &ask, &mut store.meter)?;
+            bench.figures.note_spans(&start.of(peer.name()), &mut spans);
         }
-    };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let run = tokio::spawn(async move {
-        let stopped = async {
-            stopped.await.ok();
-        };
-        worker.run(handler, stopped).await
-    });
-    let mut spans = Vec::new();
-    for number in 0..load.tasks.min(SUBMISSIONS_MAX) {
-        let submitted = Instant::now();
-        client.submit(load.request(number)).await?;
-        let begun = tokio::time::timeout(WAIT_MAX, begins.recv()).await.ok().flatten();
-        let begun = begun.ok_or_else(|| {
-            XtaskError::Told(format!("{IDLE}: nothing began within {WAIT_MAX:?}"))
-        })?;
-        spans.push(begun.duration_since(submitted));
-        // Let the worker end the task and fall idle.
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    stop.send(()).ok();
-    run.await.map_err(|error| XtaskError::Told(error.to_string()))??;
-    spans.sort_unstable();
-    let at = |percent: usize| {
-        let place = spans.len().saturating_sub(1) * percent / 100;
-        spans.get(place).map_or(0.0, |span| span.as_secs_f64() * 1e6)
-    };
-    figures.put(IDLE, Unit::LatencyP50, at(50));
-    figures.put(IDLE, Unit::LatencyP99, at(99));
     Ok(())
 }

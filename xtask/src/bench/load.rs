@@ -1,7 +1,8 @@
-//! The executions of a benchmark: numbered, so that each can be seen to run exactly once.
+//! The executions of a benchmark: numbered, so that each can be seen to run exactly once, with
+//! the bytes that were submitted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use flowfabric::ff_core::ids::MutationId;
 use flowfabric::ff_core::name::Namespace;
@@ -13,8 +14,10 @@ use crate::error::XtaskError;
 
 /// The kind of the executions.
 pub(super) const KIND: &str = "bench";
-/// Bytes at the beginning of an input that hold its number.
-const NUMBER_BYTES: usize = 8;
+/// Bytes at the beginning of an input that hold its number, and as many for a sum of the rest.
+const WORD_BYTES: usize = 8;
+/// What numbers are multiplied with, to fill payloads and to sum them.
+const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// How much is done in a scenario.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +35,44 @@ impl Load {
 
     /// Returns the request of a number.
     pub(super) fn request(&self, number: u64) -> SubmitRequest {
-        let mut input = number.to_be_bytes().to_vec();
-        input.resize(self.payload.max(NUMBER_BYTES), b'x');
-        SubmitRequest::new(KIND, input)
+        SubmitRequest::new(KIND, self.input(number))
     }
+
+    /// Returns the input of a number: the number, a sum of the rest, the rest.
+    pub(super) fn input(&self, number: u64) -> Vec<u8> {
+        let size = self.payload.max(2 * WORD_BYTES);
+        let fill = number.wrapping_add(1).wrapping_mul(MIXER).to_be_bytes();
+        let mut input = number.to_be_bytes().to_vec();
+        input.resize(2 * WORD_BYTES, 0);
+        while input.len() < size {
+            let left = (size - input.len()).min(WORD_BYTES);
+            input.extend_from_slice(&fill[..left]);
+        }
+        let sum = sum(&input[2 * WORD_BYTES..]).to_be_bytes();
+        input[WORD_BYTES..2 * WORD_BYTES].copy_from_slice(&sum);
+        input
+    }
+}
+
+/// Returns the number of an input whose bytes are those that were submitted.
+pub(super) fn number(input: &[u8]) -> Option<u64> {
+    let (number, rest) = input.split_first_chunk::<WORD_BYTES>()?;
+    let (told, rest) = rest.split_first_chunk::<WORD_BYTES>()?;
+    (u64::from_be_bytes(*told) == sum(rest)).then(|| u64::from_be_bytes(*number))
+}
+
+/// Sums bytes so that the sum changes with any of them and with their order.
+fn sum(bytes: &[u8]) -> u64 {
+    let mut sum = bytes.len() as u64;
+    let mut words = bytes.chunks_exact(WORD_BYTES);
+    for word in &mut words {
+        let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        sum = (sum.rotate_left(5) ^ word).wrapping_mul(MIXER);
+    }
+    for byte in words.remainder() {
+        sum = (sum.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(MIXER);
+    }
+    sum
 }
 
 /// Returns a client of a namespace that nobody else uses.
@@ -48,42 +85,77 @@ pub(super) fn client(backend: &Arc<dyn EngineBackend>) -> Result<FlowFabricClien
 #[derive(Debug)]
 pub(super) struct Tally {
     runs: Vec<AtomicU32>,
-    left: AtomicU64,
-    all_ran: Notify,
+    damaged: AtomicU64,
+    /// How many are still to run until it is enough.
+    left: AtomicI64,
+    enough_ran: Notify,
 }
 
 impl Tally {
     /// Expects the numbers below `tasks`.
     pub(super) fn new(tasks: u64) -> Self {
-        let runs = (0..tasks).map(|_| AtomicU32::new(0)).collect();
-        Self { runs, left: AtomicU64::new(tasks), all_ran: Notify::new() }
+        Self::until(tasks, tasks)
+    }
+
+    /// Knows the numbers below `tasks`, and has enough when so many have run.
+    pub(super) fn until(tasks: u64, enough: u64) -> Self {
+        Self {
+            runs: (0..tasks).map(|_| AtomicU32::new(0)).collect(),
+            damaged: AtomicU64::new(0),
+            left: AtomicI64::new(enough.cast_signed()),
+            enough_ran: Notify::new(),
+        }
     }
 
     /// Counts a run of the execution with this input.
     pub(super) fn ran(&self, input: &[u8]) {
-        let number = input.first_chunk::<NUMBER_BYTES>().map(|bytes| u64::from_be_bytes(*bytes));
-        let number = number.and_then(|number| usize::try_from(number).ok());
-        if let Some(runs) = number.and_then(|number| self.runs.get(number)) {
-            runs.fetch_add(1, Ordering::Relaxed);
-        }
+        let number = number(input).and_then(|number| usize::try_from(number).ok());
+        match number.and_then(|number| self.runs.get(number)) {
+            Some(runs) => runs.fetch_add(1, Ordering::Relaxed),
+            None => self.damaged.fetch_add(1, Ordering::Relaxed).try_into().unwrap_or(0),
+        };
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.all_ran.notify_waiters();
-            self.all_ran.notify_one();
+            self.enough_ran.notify_waiters();
         }
     }
 
     /// Resolves once as many have run as were expected.
-    pub(super) async fn all_ran(&self) {
-        self.all_ran.notified().await;
+    pub(super) async fn enough_ran(&self) {
+        // Before the look, so that what happens after it is noticed.
+        let noticed = self.enough_ran.notified();
+        if self.left.load(Ordering::Acquire) > 0 {
+            noticed.await;
+        }
     }
 
-    /// Fails unless each ran exactly once.
+    /// Returns how many ran; fails if one ran twice, or with bytes that nobody submitted.
+    pub(super) fn check_none_twice(&self, what: &str) -> Result<u64, XtaskError> {
+        let damaged = self.damaged.load(Ordering::Relaxed);
+        if damaged > 0 {
+            return Err(XtaskError::Told(format!("{what}: {damaged} inputs were damaged")));
+        }
+        let mut ran = 0;
+        for runs in &self.runs {
+            match runs.load(Ordering::Relaxed) {
+                0 => {}
+                1 => ran += 1,
+                more => {
+                    return Err(XtaskError::Told(format!(
+                        "{what}: one execution ran {more} times"
+                    )));
+                }
+            }
+        }
+        Ok(ran)
+    }
+
+    /// Fails unless each ran exactly once, with the bytes that were submitted.
     pub(super) fn check(&self, what: &str) -> Result<(), XtaskError> {
-        let wrong = self.runs.iter().filter(|runs| runs.load(Ordering::Relaxed) != 1).count();
-        if wrong == 0 {
+        let (ran, all) = (self.check_none_twice(what)?, self.runs.len());
+        if ran == all as u64 {
             return Ok(());
         }
-        Err(XtaskError::Told(format!("{what}: {wrong} executions did not run exactly once")))
+        Err(XtaskError::Told(format!("{what}: {ran} of {all} executions ran")))
     }
 }
 
@@ -94,10 +166,7 @@ pub(super) async fn check_all_in(
     tasks: u64,
     what: &str,
 ) -> Result<(), XtaskError> {
-    let lanes = client.backend().list_lanes(client.namespace().clone()).await?;
-    let counts = lanes.iter().flat_map(|lane| &lane.counts);
-    let there: u64 = counts.clone().filter(|(at, _)| *at == index).map(|(_, count)| count).sum();
-    let all: u64 = counts.map(|(_, count)| count).sum();
+    let (there, all) = (count(client, Some(index)).await?, count(client, None).await?);
     if (there, all) == (tasks, tasks) {
         return Ok(());
     }
@@ -105,4 +174,44 @@ pub(super) async fn check_all_in(
         "{what}: of {tasks} executions the store holds {all}, {there} of them {}",
         index.as_str()
     )))
+}
+
+/// Counts the executions of a namespace in an index, or in all.
+pub(super) async fn count(
+    client: &FlowFabricClient,
+    index: Option<OwnerIndex>,
+) -> Result<u64, XtaskError> {
+    let lanes = client.lanes().await?;
+    let counts = lanes.iter().flat_map(|lane| &lane.counts);
+    let wanted = counts.filter(|(at, _)| index.is_none_or(|index| *at == index));
+    Ok(wanted.map(|(_, count)| count).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_tells_its_number_until_it_is_damaged() {
+        for payload in [0, 16, 17, 64, 4_096] {
+            let mut input = Load { tasks: 1, payload }.input(7);
+            assert_eq!(input.len(), payload.max(16));
+            assert_eq!(number(&input), Some(7));
+            if let Some(last) = input.get_mut(16..).and_then(<[u8]>::last_mut) {
+                *last ^= 1;
+                assert_eq!(number(&input), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tally_wants_each_exactly_once() {
+        let (load, tally) = (Load { tasks: 2, payload: 64 }, Tally::new(2));
+        tally.ran(&load.input(0));
+        assert!(tally.check("test").is_err(), "one is missing");
+        tally.ran(&load.input(1));
+        assert!(tally.check("test").is_ok());
+        tally.ran(&load.input(1));
+        assert!(tally.check("test").is_err(), "one ran twice");
+    }
 }

@@ -13,7 +13,8 @@ local WAITPOINT, EFFECT, KEY = 2, 3, 4
 
 -- Answers this very delivery when it was made before; nil when it was not.
 local function first_answer(x, waitpoint_id, signal_id)
-  local known = x.signals > 0 and store.read(false, 'HGET', x.key .. ':sig', signal_id)
+  local known = x.waits and x.waits.signals > 0
+    and store.read(false, 'HGET', x.key .. ':sig', signal_id)
   if not known then
     return nil
   end
@@ -48,7 +49,7 @@ local function forget(x, id, text, parts)
     gone[#gone + 1] = 'k:' .. parts[WAITPOINT] .. ':' .. parts[KEY]
   end
   x.signals_gone = gone
-  x.signals = x.signals - 1
+  x.waits.signals = x.waits.signals - 1
   local entries = ',' .. (x.resume_ids or '') .. ','
   local from, to = string.find(entries, ',' .. id .. ',', 1, true)
   if from then
@@ -62,7 +63,7 @@ end
 -- Forgets the oldest signal that nothing waits for when the memory is full; tells whether there is
 -- room.
 local function make_room(x)
-  if x.signals < limits.SIGNALS_PER_EXECUTION_MAX then
+  if x.waits.signals < limits.SIGNALS_PER_EXECUTION_MAX then
     return true
   end
   local key, ids = x.key .. ':sig', {}
@@ -106,7 +107,7 @@ local function remember(x, w, signal_id, key, name, payload, rest)
     fields[#fields + 1] = field
     fields[#fields + 1] = value
   end
-  note(signal_id, pack.join(reply.int(x.signal_seq), w.id) .. pack.list(rest))
+  note(signal_id, pack.join(reply.int(x.waits.signal_seq), w.id) .. pack.list(rest))
   if payload ~= '' then
     note('p:' .. signal_id, payload)
   end
@@ -121,7 +122,7 @@ local function remember(x, w, signal_id, key, name, payload, rest)
     waitpoint.touch(x)
   end
   x.signal_fields = fields
-  x.signals, x.signal_seq = x.signals + 1, x.signal_seq + 1
+  x.waits.signals, x.waits.signal_seq = x.waits.signals + 1, x.waits.signal_seq + 1
 end
 
 -- Delivers a signal to a waitpoint: buffers it, or lets it meet a matcher and perhaps resume the

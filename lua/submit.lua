@@ -31,7 +31,7 @@ local function known(call, id, fingerprint)
   if not settle.run(x, x.now) then
     return nil, x
   end
-  if x.fingerprint == fingerprint then
+  if record.birth(x).fingerprint == fingerprint then
     return { 1, 'CREATED', id }
   end
   return reply.refuse('execution_exists')
@@ -43,14 +43,13 @@ local function build(call, item, deadline_at)
   local start = instant(item.start, now)
   local later = start and start > now
   return {
-    id = item.id, lane_path = item.lane_path, kind = item.kind, fairness = item.fairness,
-    policy_text = item.policy, fingerprint = item.fingerprint, route = item.route,
-    extras = item.extras, birth = item.start .. ';' .. item.deadline, created_at = now,
-    updated_at = now, now = now, state = later and 'd' or 'r', delay_reason = later and 's' or nil,
-    at = later and start or now - policy.parse(item.policy).lead_ms, deadline_at = deadline_at,
+    id = item.id, key = keys.execution(call.base, item.id), definition = item.definition,
+    birth = record.write_birth(now, item.fingerprint, item.start, item.deadline, item.fairness),
+    extras = item.extras, updated_at = now, now = now, state = later and 'd' or 'r',
+    delay_reason = later and 's' or nil,
+    at = later and start or now - item.definition.policy.lead_ms, deadline_at = deadline_at,
     epoch = 0, attempts = 0, resumes = 0, retries = 0, reclaims = 0, replays = 0, archived = 0,
-    attempt_id = '', owner = '', result = '', inline_input = '', has_long_input = false, due = nil,
-    key = nil, was_state = nil, lease = nil, turn = nil, frames = nil,
+    attempt_id = '', owner = '', result = '', inline_input = '', has_long_input = false,
   }
 end
 
@@ -74,7 +73,7 @@ local function take_in(call, item)
     return reply.refuse('deadline_in_past',
       reply.int(deadline_at) .. ' does not lie after ' .. reply.int(now))
   end
-  if not index.has_room(call, item.lane_path, item.route) then
+  if not index.has_room(call, item.definition) then
     return reply.refuse('route_limit', reply.int(limits.ROUTES_PER_LANE_MAX))
   end
   if ended then
@@ -114,14 +113,15 @@ command.define('ff_submit_executions', {
     for n = 1, groups.count do
       local i = groups.first + (n - 1) * groups.stride
       local item = {
-        id = v[i], fingerprint = v[i + 1], namespace = v[i + 2], kind = v[i + 4],
-        lane_path = v[i + 2] .. ':' .. v[i + 3], route = v[i + 5], start = v[i + 6],
+        id = v[i], fingerprint = v[i + 1], namespace = v[i + 2], start = v[i + 6],
         deadline = v[i + 7], key = v[i + 8], window_ms = v[i + 9], fairness = v[i + 10],
-        policy = v[i + 11], extras = v[i + 12], input = v[i + 13],
+        extras = v[i + 12], input = v[i + 13],
+        definition = record.definition(v[i + 2] .. ':' .. v[i + 3] .. ':' .. v[i + 4] .. ':'
+          .. v[i + 11] .. ':' .. v[i + 5]),
       }
       answers[n] = take_in(call, item)
       if answers[n][2] == 'CREATED' then
-        lanes[item.lane_path] = true
+        lanes[item.definition.lane_path] = true
       end
     end
     for lane_path in pairs(lanes) do

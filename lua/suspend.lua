@@ -19,10 +19,10 @@ local function open_waitpoint(x, w)
       reply.int(limits.WAITPOINTS_OPEN_MAX))
   end
   waitpoint.close_lapsed(x, x.now)
-  local wp = waitpoint.load(x)
-  w.seq, w.state, w.created_at, w.attempt = x.waitpoint_seq, 'pending', x.now, x.attempts - 1
+  local wp, waits = waitpoint.load(x), waitpoint.counts(x)
+  w.seq, w.state, w.created_at, w.attempt = waits.waitpoint_seq, 'pending', x.now, x.attempts - 1
   w.buffered = 0
-  x.waitpoint_seq = x.waitpoint_seq + 1
+  waits.waitpoint_seq = waits.waitpoint_seq + 1
   wp.list[#wp.list + 1] = w
   wp.by_id[w.id] = w
 end

@@ -258,12 +258,13 @@ command.define('ff_move_to_waiting_children', {
 
 -- Returns from the submission to the deadline; nil without a deadline.
 local function deadline_span(x)
-  local _, deadline = record.birth(x)
+  local birth = record.birth(x)
+  local deadline = birth.deadline
   if deadline == '' then
     return nil
   end
   local n = tonumber(string.sub(deadline, 2))
-  return string.sub(deadline, 1, 1) == '+' and n or n - x.created_at
+  return string.sub(deadline, 1, 1) == '+' and n or n - birth.created_at
 end
 
 -- Makes a finished execution ready for a new attempt. The same mutation id answers the same.
@@ -282,11 +283,11 @@ command.define('ff_replay_execution', {
     if not view.has_ended(x) then
       return reply.refuse('execution_not_terminal', view.public_state(x))
     end
-    local replays_max = policy.of(x).replays_max
+    local replays_max = x.definition.policy.replays_max
     if x.replays >= replays_max then
       return reply.refuse('limit_reached', 'replays', reply.int(replays_max))
     end
-    if not index.has_room(call, x.lane_path, x.route) then
+    if not index.has_room(call, x.definition) then
       return reply.refuse('route_limit', reply.int(limits.ROUTES_PER_LANE_MAX))
     end
     local span = deadline_span(x)

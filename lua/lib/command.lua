@@ -94,7 +94,7 @@ local function run(spec, keys_given, args)
   if wrong then
     return reply.refuse('invalid_argument', wrong)
   end
-  local call = { base = base, now = clock.now() }
+  local call = { base = base, now = clock.now(), owners = {} }
   command.current = call
   return spec.body(call, groups_of(spec, args), unpack(args, 1, #spec.forms))
 end

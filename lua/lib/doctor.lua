@@ -23,9 +23,9 @@ end
 local function owner_of(call, x)
   local name = keys.OWNERS[x.state]
   if name == 'ready' then
-    return keys.ready(call.base, x.lane_path, x.route), name
+    return keys.ready(call.base, x.definition.lane_path, x.definition.route), name
   end
-  return keys.owner(call.base, name, x.lane_path), name
+  return keys.owner(call.base, name, x.definition.lane_path), name
 end
 
 local function check_owner(call, x, report)
@@ -36,9 +36,10 @@ local function check_owner(call, x, report)
       index.add(call, own, x.at, x.id, own_name == 'ready')
     end)
   end
-  local others = { { 'ready', keys.ready(call.base, x.lane_path, x.route) } }
+  local d = x.definition
+  local others = { { 'ready', keys.ready(call.base, d.lane_path, d.route) } }
   for _, name in ipairs(NAMES) do
-    others[#others + 1] = { name, keys.owner(call.base, name, x.lane_path) }
+    others[#others + 1] = { name, keys.owner(call.base, name, d.lane_path) }
   end
   for _, other in ipairs(others) do
     if other[2] ~= own and store.read(false, 'ZSCORE', other[2], x.id) then
@@ -80,22 +81,22 @@ local function check_values(x, report)
 end
 
 local function check_sets(call, x, report)
-  local lanes = keys.lanes(call.base)
-  if store.read(0, 'SISMEMBER', lanes, x.lane_path) == 0 then
+  local lanes, d = keys.lanes(call.base), x.definition
+  if store.read(0, 'SISMEMBER', lanes, d.lane_path) == 0 then
     report('lane is not listed', function()
-      store.write('SADD', lanes, x.lane_path)
+      store.write('SADD', lanes, d.lane_path)
     end)
   end
-  local routes = keys.routes(call.base, x.lane_path)
+  local routes = keys.routes(call.base, d.lane_path)
   local live = keys.OWNERS[x.state] ~= 'done'
-  if live and x.route ~= '' and store.read(0, 'HEXISTS', routes, x.route) == 0 then
+  if live and d.route ~= '' and store.read(0, 'HEXISTS', routes, d.route) == 0 then
     -- Too high a count keeps a route listed for longer; too low a one would hide ready work.
     report('route is not listed', function()
-      local most = store.read(0, 'ZCARD', keys.ready(call.base, x.lane_path, x.route))
+      local most = store.read(0, 'ZCARD', keys.ready(call.base, d.lane_path, d.route))
       for _, name in ipairs(NAMES) do
-        most = most + store.read(0, 'ZCARD', keys.owner(call.base, name, x.lane_path))
+        most = most + store.read(0, 'ZCARD', keys.owner(call.base, name, d.lane_path))
       end
-      index.count_route(call, x.lane_path, x.route, math.max(1, most))
+      index.count_route(call, d, math.max(1, most))
     end)
   end
 end

@@ -46,12 +46,25 @@ function execution.open(call, id)
   return x
 end
 
--- The key of the owner index of a record in a state, and whether it is a ready one.
+-- Returns the key of the owner index of a record in a state, and whether it is a ready one. A call
+-- composes it once a definition.
 local function owner_key(call, x, state)
-  if state == 'r' then
-    return keys.ready(call.base, x.lane_path, x.route), true
+  local d, name = x.definition, keys.OWNERS[state]
+  local of = call.owners[d]
+  if not of then
+    of = {}
+    call.owners[d] = of
   end
-  return keys.owner(call.base, keys.OWNERS[state], x.lane_path), false
+  local key = of[name]
+  if not key then
+    if name == 'ready' then
+      key = keys.ready(call.base, d.lane_path, d.route)
+    else
+      key = keys.owner(call.base, name, d.lane_path)
+    end
+    of[name] = key
+  end
+  return key, name == 'ready'
 end
 
 local function is_live(state)
@@ -70,7 +83,7 @@ local function save_owner(call, x)
   end
   index.add(call, key, x.at, x.id, ready)
   if is_live(was) ~= is_live(x.state) then
-    index.count_route(call, x.lane_path, x.route, is_live(was) and -1 or 1)
+    index.count_route(call, x.definition, is_live(was) and -1 or 1)
   end
 end
 
@@ -138,7 +151,6 @@ end
 
 -- Writes a new record.
 function execution.create(call, x, input)
-  x.key = keys.execution(call.base, x.id)
   if #input > limits.INLINE_BYTES_MAX then
     x.has_long_input = true
     redis.call('SET', x.key .. ':in', input)
@@ -184,7 +196,7 @@ function execution.remove(call, x)
   redis.call('UNLINK', unpack(gone))
   index.remove(call, (owner_key(call, x, x.was_state)), x.id)
   if is_live(x.was_state) then
-    index.count_route(call, x.lane_path, x.route, -1)
+    index.count_route(call, x.definition, -1)
   end
   index.due(call, x.id, x.was_due, nil)
 end

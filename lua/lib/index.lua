@@ -20,8 +20,8 @@ function index.add(call, key, score, member, ready)
     list = {}
     noted.add[key] = list
   end
-  list[#list + 1] = reply.int(score)
-  list[#list + 1] = member
+  local n = #list
+  list[n + 1], list[n + 2] = score, member
   if ready then
     noted.ready[key] = true
   end
@@ -39,22 +39,24 @@ function index.remove(call, key, member)
 end
 
 -- Counts one live record more (1) or less (-1) of a route; the empty route is not counted.
-function index.count_route(call, lane_path, route, by)
+function index.count_route(call, definition, by)
+  local route = definition.route
   if route == '' then
     return
   end
-  local key = keys.routes(call.base, lane_path)
+  local key = keys.routes(call.base, definition.lane_path)
   if store.write('HINCRBY', key, route, by) <= 0 then
     redis.call('HDEL', key, route)
   end
 end
 
 -- Tells whether a lane may hold live records of this route.
-function index.has_room(call, lane_path, route)
+function index.has_room(call, definition)
+  local route = definition.route
   if route == '' then
     return true
   end
-  local key = keys.routes(call.base, lane_path)
+  local key = keys.routes(call.base, definition.lane_path)
   return store.read(0, 'HLEN', key) < limits.ROUTES_PER_LANE_MAX
     or redis.call('HEXISTS', key, route) == 1
 end

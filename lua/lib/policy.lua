@@ -73,16 +73,6 @@ function policy.parse(text)
   return parsed
 end
 
--- Returns the policy of a record.
-function policy.of(x)
-  local parsed = x.policy
-  if not parsed then
-    parsed = policy.parse(x.policy_text)
-    x.policy = parsed
-  end
-  return parsed
-end
-
 policy.form = { what = 'a policy of twelve numbers', read = function(text)
   return policy.parse(text) and text or nil
 end }

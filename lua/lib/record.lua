@@ -3,8 +3,8 @@
 
 local VERSION = 1
 -- Numbers and states, then texts with their lengths before them.
-local FORMAT = '>Bc1c1BBBI6i6I6I6I6I4HHHI6I6'
-  .. 'Bc0Bc0Bc0Bc0Bc0Hc0Bc0I4c0Bc0Bc0Bc0Bc0Bc0Bc0Hc0Hc0I4c0'
+local FORMAT = '>Bc1c1BBBI6i6I6I6I4HHHI6I6' .. 'Hc0Hc0I4c0Bc0Bc0Bc0Bc0Bc0Bc0Hc0Hc0I4c0'
+local BIRTH, BIRTH_BYTES_MIN = '>I6Bc0Bc0Bc0Bc0', 10
 -- The parts that only some records have: texts of their own, empty for none.
 local LEASE, LEASE_BYTES = '>c1I6', 7
 local FRAMES, FRAMES_BYTES = '>I4I4lllllll', 64
@@ -118,6 +118,46 @@ local function write_frames(f)
     f.last_sequence, f.epoch, f.sequence, f.appended)
 end
 
+-- Definitions: what many executions have in common, and never changes. The last ones are kept;
+-- they are shared, so nobody changes one.
+local DEFINITIONS_MAX = 256
+local definitions, kept = {}, 0
+
+-- Returns the definition that a text <namespace>:<lane>:<kind>:<policy>:<route> stands for; nil
+-- when it is malformed.
+function record.definition(text)
+  local d = definitions[text]
+  if d then
+    return d
+  end
+  local namespace, lane, kind, policy_text, route =
+    string.match(text, '^([^:]*):([^:]*):([^:]*):([^:]*):([^:]*)$')
+  local parsed = route and policy.parse(policy_text)
+  if not parsed then
+    return nil
+  end
+  d = { text = text, namespace = namespace, lane = lane, lane_path = namespace .. ':' .. lane,
+    kind = kind, policy_text = policy_text, policy = parsed, route = route }
+  if kept >= DEFINITIONS_MAX then
+    definitions, kept = {}, 0
+  end
+  definitions[text], kept = d, kept + 1
+  return d
+end
+
+-- Writes what only few calls need of a record: when and as what it was submitted.
+function record.write_birth(created_at, fingerprint, start, deadline, fairness)
+  return struct.pack(BIRTH, created_at, #fingerprint, fingerprint, #start, start, #deadline,
+    deadline, #fairness, fairness)
+end
+
+-- Reads what write_birth wrote.
+function record.birth(x)
+  local created_at, fingerprint, start, deadline, fairness = struct.unpack(BIRTH, x.birth)
+  return { created_at = created_at, fingerprint = fingerprint, start = start, deadline = deadline,
+    fairness = fairness }
+end
+
 -- Tells whether the facts that a state needs are there.
 local function fits_state(x)
   local state = x.state
@@ -125,87 +165,83 @@ local function fits_state(x)
     return x.lease and x.attempts > 0
   end
   if state == 's' then
-    return x.suspension and x.has_waitpoints
+    return x.suspension and x.waits
   end
   if state == 'b' then
     return x.grant and x.score
   end
-  return keys.OWNERS[state] ~= nil
+  return keys.OWNERS[state]
 end
 
-local function some(number)
-  return number > 0 and number - 1 or nil
+local function read_waits(text)
+  if #text ~= WAITS_BYTES then
+    return nil
+  end
+  local signals, open, waitpoint_seq, signal_seq = struct.unpack(WAITS, text)
+  return { signals = signals, open = open, waitpoint_seq = waitpoint_seq, signal_seq = signal_seq }
 end
 
--- Reads a record; nil when the text is none: a rule that met a hole would fail half way. One
--- constructor, so that the table is sized once.
+-- Reads the parts that only some records have; false when one cannot be read.
+local function read_parts(x, lease, ended, frames, waits, rare)
+  if lease ~= '' then
+    x.lease = read_lease(lease, x.attempt_id)
+  end
+  if ended ~= '' then
+    x.turn = turn.decode(ended)
+  end
+  if frames ~= '' then
+    x.frames = read_frames(frames)
+  end
+  if waits ~= '' then
+    x.waits = read_waits(waits)
+  end
+  return (x.lease or lease == '') and (x.turn or ended == '') and (x.frames or frames == '')
+    and (x.waits or waits == '') and (rare == '' or read_rare(x, rare))
+end
+
+-- Reads a record; nil when the text is none: a rule that met a hole would fail half way.
 function record.decode(id, key, text)
-  local fine, version, state, delay_reason, resumes, archived, flags, updated_at, at, due,
-    created_at, epoch, attempts, retries, reclaims, replays, deadline_at, timeout, lane_path, kind,
-    fairness, policy_text, fingerprint, route, birth, extras, attempt_id, owner, lease, ended,
-    frames, waits, input, result, rare, past = pcall(struct.unpack, FORMAT, text)
+  local fine, version, state, delay_reason, resumes, archived, flags, updated_at, at, due, epoch,
+    attempts, retries, reclaims, replays, deadline_at, timeout, definition, birth, extras,
+    attempt_id, owner, lease, ended, frames, waits, input, result, rare, past =
+    pcall(struct.unpack, FORMAT, text)
   if not fine or version ~= VERSION or past ~= #text + 1 then
     return nil
   end
-  due = some(due)
-  local has_waitpoints, signals, open, waitpoint_seq, signal_seq = false, 0, 0, 0, 0
-  if #waits == WAITS_BYTES then
-    has_waitpoints = true
-    signals, open, waitpoint_seq, signal_seq = struct.unpack(WAITS, waits)
-  end
+  due = due > 0 and due - 1 or nil
   local x = {
-    id = id, key = key, now = 0, policy = policy.parse(policy_text),
-    was_state = state, was_at = at, was_due = due, was_resume_ids = nil,
-    lane_path = lane_path, kind = kind, fairness = fairness, policy_text = policy_text,
-    fingerprint = fingerprint, route = route, birth = birth, extras = extras,
-    created_at = created_at, state = state, updated_at = updated_at, at = at, due = due,
+    id = id, key = key, now = 0, was_state = state, was_at = at, was_due = due,
+    definition = record.definition(definition), birth = birth, extras = extras,
+    state = state, updated_at = updated_at, at = at, due = due,
     delay_reason = delay_reason ~= '-' and delay_reason or nil,
     epoch = epoch, attempts = attempts, resumes = resumes, retries = retries,
     reclaims = reclaims, replays = replays, archived = archived,
-    deadline_at = some(deadline_at), timeout = some(timeout),
-    attempt_id = attempt_id, owner = owner,
-    lease = lease ~= '' and read_lease(lease, attempt_id) or nil,
-    turn = ended ~= '' and turn.decode(ended) or nil,
-    frames = frames ~= '' and read_frames(frames) or nil,
-    signals = signals, open_waitpoints = open, waitpoint_seq = waitpoint_seq,
-    signal_seq = signal_seq, has_waitpoints = has_waitpoints,
+    deadline_at = deadline_at > 0 and deadline_at - 1 or nil,
+    timeout = timeout > 0 and timeout - 1 or nil, attempt_id = attempt_id, owner = owner,
     inline_input = input, has_long_input = flags % 2 == LONG_INPUT,
     result = result, has_long_result = flags >= LONG_RESULT,
-    score = nil, cancel = nil, grant = nil, suspension = nil, progress = nil, category = nil,
-    reason = nil, resume_ids = nil, mutations = nil, last_grant = nil, watched_until = nil,
   }
-  local sound = (rare == '' or read_rare(x, rare)) and x.policy and fits_state(x)
-    and string.find(lane_path, ':', 1, true)
-    and (attempts == 0 or (attempt_id ~= '' and string.find(owner, ':', 1, true)))
-    and (x.lease or lease == '') and (x.turn or ended == '') and (x.frames or frames == '')
-    and (has_waitpoints or waits == '')
-  return sound and x or nil
-end
-
-local function maybe(number)
-  return number and number + 1 or 0
+  if x.definition and read_parts(x, lease, ended, frames, waits, rare) and fits_state(x)
+    and #birth >= BIRTH_BYTES_MIN
+    and (attempts == 0 or (attempt_id ~= '' and string.find(owner, ':', 1, true))) then
+    return x
+  end
 end
 
 -- Writes a record.
 function record.encode(x)
-  local l, f = x.lease, x.frames
+  local l, w, f, due, deadline_at, timeout = x.lease, x.waits, x.frames, x.due, x.deadline_at,
+    x.timeout
   local lease = l and write_lease(l, x.attempt_id) or ''
   local ended = x.turn and turn.encode(x.turn) or ''
   local frames = f and write_frames(f) or ''
-  local waits = x.has_waitpoints and struct.pack(WAITS, x.signals, x.open_waitpoints,
-    x.waitpoint_seq, x.signal_seq) or ''
-  local rare = write_rare(x)
+  local waits = w and struct.pack(WAITS, w.signals, w.open, w.waitpoint_seq, w.signal_seq) or ''
+  local rare, definition = write_rare(x), x.definition.text
   local flags = (x.has_long_input and LONG_INPUT or 0) + (x.has_long_result and LONG_RESULT or 0)
   return struct.pack(FORMAT, VERSION, x.state, x.delay_reason or '-', x.resumes, x.archived, flags,
-    x.updated_at, x.at, maybe(x.due), x.created_at, x.epoch, x.attempts, x.retries, x.reclaims,
-    x.replays, maybe(x.deadline_at), maybe(x.timeout), #x.lane_path, x.lane_path, #x.kind, x.kind,
-    #x.fairness, x.fairness, #x.policy_text, x.policy_text, #x.fingerprint, x.fingerprint,
-    #x.route, x.route, #x.birth, x.birth, #x.extras, x.extras, #x.attempt_id, x.attempt_id,
-    #x.owner, x.owner, #lease, lease, #ended, ended, #frames, frames, #waits, waits,
-    #x.inline_input, x.inline_input, #x.result, x.result, #rare, rare)
-end
-
--- Returns the instants that a record was submitted with: start and deadline, empty for none.
-function record.birth(x)
-  return string.match(x.birth, '^([^;]*);(.*)$')
+    x.updated_at, x.at, due and due + 1 or 0, x.epoch, x.attempts, x.retries, x.reclaims,
+    x.replays, deadline_at and deadline_at + 1 or 0, timeout and timeout + 1 or 0, #definition,
+    definition, #x.birth, x.birth, #x.extras, x.extras, #x.attempt_id, x.attempt_id, #x.owner,
+    x.owner, #lease, lease, #ended, ended, #frames, frames, #waits, waits, #x.inline_input,
+    x.inline_input, #x.result, x.result, #rare, rare)
 end

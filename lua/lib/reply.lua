@@ -1,20 +1,23 @@
 -- Replies: {1, STATUS, field, ...} or {0, code, detail, ...}; strings alone past the first element.
 
--- Texts of the integers that were formatted last: a call formats the same times again and again.
-local TEXTS_MAX = 1024
-local texts, kept = {}, 0
+-- Texts of small integers, and of the last greater one: a call formats the same time again.
+local SMALL_MAX = 1023
+local small, last, last_text = {}, -1, '-1'
 
 -- Formats an integer; a double holds it exactly up to 2^53.
 function reply.int(n)
-  local text = texts[n]
-  if text then
-    return text
+  if n == last then
+    return last_text
   end
-  text = n == 0 and '0' or string.format('%.0f', n)
-  if kept >= TEXTS_MAX then
-    texts, kept = {}, 0
+  if n < 0 or n > SMALL_MAX then
+    last, last_text = n, string.format('%.0f', n)
+    return last_text
   end
-  texts[n], kept = text, kept + 1
+  local text = small[n]
+  if not text then
+    text = n == 0 and '0' or string.format('%.0f', n)
+    small[n] = text
+  end
   return text
 end
 

@@ -13,7 +13,7 @@ end
 local function next_timer(x)
   local state = x.state
   if keys.OWNERS[state] == 'done' then
-    return 'retention', x.at + policy.of(x).retention_ms
+    return 'retention', x.at + x.definition.policy.retention_ms
   end
   local name, at = 'deadline', x.deadline_at
   if state == 'a' then
@@ -52,7 +52,8 @@ function fire.cancel_revoke(x, at)
 end
 
 function fire.attempt_timeout(x, at)
-  local reason = 'attempt ran longer than ' .. reply.int(policy.of(x).attempt_timeout_ms) .. ' ms'
+  local longest = x.definition.policy.attempt_timeout_ms
+  local reason = 'attempt ran longer than ' .. reply.int(longest) .. ' ms'
   transition.fail(x, at, 'attempt_timeout', 'attempt_timeout', reason)
 end
 

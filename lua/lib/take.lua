@@ -71,10 +71,10 @@ local function granted(call, c, kind)
   if g.id ~= c.grant[1] or g.kind ~= kind or g.instance ~= c.instance then
     return nil, reply.refuse('grant_invalid', 'another grant is open')
   end
-  if string.match(x.lane_path, '^[^:]*') ~= c.namespace then
+  if x.definition.namespace ~= c.namespace then
     return nil, reply.refuse('grant_invalid', 'the worker is of another namespace')
   end
-  local offered, missing = policy.offered(c.offers, x.route)
+  local offered, missing = policy.offered(c.offers, x.definition.route)
   if not offered then
     return nil, reply.refuse('capability_missing', missing)
   end
@@ -144,16 +144,18 @@ local function lease_id(c, at)
   return string.sub(c.id, 1, 33) .. string.format('%03x', at)
 end
 
+local NONE = {}
+
 -- Returns a claimed record, with x.input read, as a row, and its bytes of payload.
 local function row(x)
-  local signals, bytes = {}, 0
+  local d, signals, bytes = x.definition, NONE, 0
   if x.resume_ids then
     signals, bytes = view.resume_signals(x)
   end
   return {
-    x.id, string.match(x.lane_path, ':(.*)$'), x.kind, reply.int(x.attempts - 1), x.attempt_id,
+    x.id, d.lane, d.kind, reply.int(x.attempts - 1), x.attempt_id,
     x.lease.id, reply.int(x.epoch), x.lease.kind, reply.int(x.lease.expires_at), x.extras,
-    x.input, view.cancel(x), signals,
+    x.input, x.cancel and view.cancel(x) or NONE, signals,
   }, bytes + #x.input
 end
 
@@ -220,7 +222,8 @@ end
 
 -- Tells whether a source is the ready index of a record.
 local function holds(source, x)
-  return source.route == x.route and source.lane_path == x.lane_path
+  local d = x.definition
+  return source.route == d.route and source.lane_path == d.lane_path
 end
 
 -- Tells whether a visited record is ready in a source, and reads its input.

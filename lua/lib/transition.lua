@@ -6,7 +6,7 @@ local OUTCOME_STATES = { success = 'S', failed = 'F', cancelled = 'C', expired =
 -- 2 begins one after a lost lease.
 function transition.ready(x, at, resumes)
   x.state = 'r'
-  x.at = at - policy.of(x).lead_ms
+  x.at = at - x.definition.policy.lead_ms
   x.score, x.delay_reason, x.grant, x.suspension = nil, nil, nil, nil
   x.resumes = resumes
 end
@@ -55,7 +55,7 @@ end
 
 -- Fails the active attempt, with a retry if the policy has one left. Returns when, nil for none.
 function transition.fail(x, at, operation, category, reason)
-  local p = policy.of(x)
+  local p = x.definition.policy
   if x.retries >= p.retries_max or not policy.retries(x, category) then
     transition.end_all(x, at, operation, 'failed', category, reason)
     return nil
@@ -72,7 +72,7 @@ end
 
 -- Takes the lease of the active attempt away because it ran out.
 function transition.lose_lease(x, at)
-  local p = policy.of(x)
+  local p = x.definition.policy
   x.reclaims = x.reclaims + 1
   if x.reclaims > p.reclaims_max then
     local reason = 'lost ' .. reply.int(x.reclaims) .. ' leases'
@@ -160,7 +160,7 @@ function transition.claim(x, lease_id, worker)
     x.attempts = x.attempts + 1
     x.progress, x.category, x.reason = nil, nil, nil
     drop_stream(x)
-    x.timeout = policy.of(x).attempt_timeout_ms or nil
+    x.timeout = x.definition.policy.attempt_timeout_ms or nil
   end
   x.timeout = x.timeout and x.timeout + now
   x.epoch = x.epoch + 1

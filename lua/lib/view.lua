@@ -120,31 +120,32 @@ local function ahead(call, x)
   if x.state ~= 'r' then
     return '0'
   end
-  local rank = store.read(false, 'ZRANK', keys.ready(call.base, x.lane_path, x.route), x.id)
+  local d = x.definition
+  local rank = store.read(false, 'ZRANK', keys.ready(call.base, d.lane_path, d.route), x.id)
   return rank and reply.int(rank) or '0'
 end
 
 -- Returns the 41 fields of a description, as wire.md lists them.
 function view.describe(call, x)
   local words = view.STATES[x.state]
-  local start, deadline = record.birth(x)
-  local namespace, lane = string.match(x.lane_path, '^([^:]*):(.*)$')
+  local d, birth = x.definition, record.birth(x)
+  local namespace, lane = string.match(d.lane_path, '^([^:]*):(.*)$')
   local ended_at = view.has_ended(x) and x.at
   local waits = not ended_at and x.state ~= 'a'
   return {
-    1, 'OK', namespace, lane, x.kind, x.policy_text, x.route, x.extras, start, deadline,
-    x.fairness, words.public, words.phase, words.outcome, view.DELAYS[x.delay_reason] or '',
+    1, 'OK', namespace, lane, d.kind, d.policy_text, d.route, x.extras, birth.start, birth.deadline,
+    birth.fairness, words.public, words.phase, words.outcome, view.DELAYS[x.delay_reason] or '',
     x.state == 'd' and reply.int(x.at) or '', grant(x), reply.int(x.epoch), lease(x),
     reply.int(x.attempts), x.attempt_id, reply.flag(waits and x.resumes == 1),
     x.state == 'a' and reply.maybe_int(x.timeout) or '', reply.maybe_int(x.deadline_at),
     x.state == 'r' and reply.int(x.at) or reply.maybe_int(x.score), reply.int(x.retries),
     reply.int(x.reclaims), reply.int(x.replays),
     x.progress and { reply.int(x.progress.percent), x.progress.message } or {},
-    view.cancel(x), suspension(x), waitpoints(x), reply.int(x.signals),
+    view.cancel(x), suspension(x), waitpoints(x), reply.int(x.waits and x.waits.signals or 0),
     (view.resume_signals(x)), frame_count(x), x.category or '', x.reason or '',
-    reply.flag(x.result ~= '' or x.has_long_result), reply.int(x.created_at),
+    reply.flag(x.result ~= '' or x.has_long_result), reply.int(birth.created_at),
     reply.int(x.updated_at),
     reply.maybe_int(ended_at),
-    reply.maybe_int(ended_at and ended_at + policy.of(x).retention_ms), ahead(call, x),
+    reply.maybe_int(ended_at and ended_at + d.policy.retention_ms), ahead(call, x),
   }
 end

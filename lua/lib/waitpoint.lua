@@ -45,7 +45,7 @@ function waitpoint.load(x)
   end
   wp = { list = {}, by_id = {}, ended = {}, satisfied = {}, raw = {} }
   x.waitpoints = wp
-  if not x.has_waitpoints then
+  if not x.waits then
     return wp
   end
   local flat = store.read({}, 'HGETALL', x.key .. ':wp')
@@ -69,6 +69,15 @@ function waitpoint.load(x)
   end
   table.sort(wp.list, function(a, b) return a.seq < b.seq end)
   return wp
+end
+
+-- Returns the numbers of waitpoints and signals of a record, which has them from its first
+-- waitpoint on.
+function waitpoint.counts(x)
+  if not x.waits then
+    x.waits = { signals = 0, open = 0, waitpoint_seq = 0, signal_seq = 0 }
+  end
+  return x.waits
 end
 
 -- Notes that the waitpoints of a record changed, so that save writes them.
@@ -151,7 +160,7 @@ end
 -- Closes the waitpoints and the suspension of an attempt that is over.
 function waitpoint.close_all(x)
   x.resume_ids = nil
-  if x.open_waitpoints == 0 and not x.waitpoints_changed then
+  if not x.waitpoints_changed and (not x.waits or x.waits.open == 0) then
     return
   end
   local wp = waitpoint.load(x)
@@ -228,8 +237,7 @@ function waitpoint.summarise(x)
   for _, w in ipairs(x.waitpoints.list) do
     open = open + (w.state ~= 'closed' and 1 or 0)
   end
-  x.open_waitpoints = open
-  x.has_waitpoints = true
+  waitpoint.counts(x).open = open
 end
 
 -- Writes the waitpoints that changed.

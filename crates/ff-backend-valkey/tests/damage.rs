@@ -45,7 +45,7 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("suspended without a suspension", at(1, b's')),
         ("blocked without a grant", at(1, b'b')),
         ("a length too long", at(HEAD_BYTES, 255)),
-        ("no lane", at(HEAD_BYTES + 1 + "default".len(), b'.')),
+        ("no lane", at(HEAD_BYTES + 2 + "default".len(), b'.')),
         ("rare facts that are none", rare(JUNK.as_bytes())),
         ("a cancel that is a number", rare(b"\x81\xa6cancel\x01")),
         ("a cancel without a reason", rare(b"\x81\xa6cancel\x80")),
@@ -54,7 +54,7 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Bytes of a record before its texts.
-const HEAD_BYTES: usize = 58;
+const HEAD_BYTES: usize = 52;
 
 fn write(at: &mut Connection, words: &[&str]) {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();

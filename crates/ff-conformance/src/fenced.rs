@@ -35,6 +35,11 @@ impl Fenced {
         Self::CreateWaitpoint,
     ];
 
+    /// Tells whether it repeats an end that was made by the other.
+    pub(crate) fn repeats(self, done: Self) -> bool {
+        self == done || (self == Self::CompleteMany && done == Self::Complete)
+    }
+
     /// Calls it with a request that only the handle can be wrong about.
     pub(crate) async fn call(self, world: &World, handle: &Handle) -> EngineResult<()> {
         match self {

@@ -38,53 +38,57 @@ local function known(call, id, fingerprint)
 end
 
 -- Builds the record of an item in memory.
-local function build(call, item, deadline_at)
+local function build(call, id, d, birth, start, deadline_at, extras)
   local now = call.now
-  local start = instant(item.start, now)
   local later = start and start > now
   return {
-    id = item.id, key = keys.execution(call.base, item.id), definition = item.definition,
-    birth = record.write_birth(now, item.fingerprint, item.start, item.deadline, item.fairness),
-    extras = item.extras, updated_at = now, now = now, state = later and 'd' or 'r',
-    delay_reason = later and 's' or nil,
-    at = later and start or now - item.definition.policy.lead_ms, deadline_at = deadline_at,
-    epoch = 0, attempts = 0, resumes = 0, retries = 0, reclaims = 0, replays = 0, archived = 0,
+    id = id, key = keys.execution(call.base, id), definition = d, birth = birth, extras = extras,
+    updated_at = now, now = now, state = later and 'd' or 'r', delay_reason = later and 's' or nil,
+    at = later and start or now - d.policy.lead_ms, deadline_at = deadline_at, epoch = 0,
+    attempts = 0, resumes = 0, retries = 0, reclaims = 0, replays = 0, archived = 0,
     attempt_id = '', owner = '', result = '', inline_input = '', has_long_input = false,
   }
 end
 
--- Takes one item in; returns its sub-reply.
-local function take_in(call, item)
-  local answer, ended = known(call, item.id, item.fingerprint)
+-- Takes one item in; returns its sub-reply, and its definition when it was created now.
+local function take_in(call, id, fingerprint, namespace, lane, kind, route, start, deadline, key,
+    window_ms, fairness, policy_text, extras, input)
+  local answer, ended = known(call, id, fingerprint)
   if answer then
     return answer
   end
   local idempotency
-  if item.key ~= '' then
-    idempotency = keys.idempotency(call.base, item.namespace, item.key)
+  if key ~= '' then
+    idempotency = keys.idempotency(call.base, namespace, key)
     local first = first_of(call, idempotency)
     if first then
       return { 1, 'DUPLICATE', first }
     end
   end
   local now = call.now
-  local deadline_at = instant(item.deadline, now)
+  local deadline_at = instant(deadline, now)
   if deadline_at and deadline_at <= now then
     return reply.refuse('deadline_in_past',
       reply.int(deadline_at) .. ' does not lie after ' .. reply.int(now))
   end
-  if not index.has_room(call, item.definition) then
+  local d = record.definition(namespace .. ':' .. lane .. ':' .. kind .. ':' .. policy_text .. ':'
+    .. route)
+  if not index.has_room(call, d) then
     return reply.refuse('route_limit', reply.int(limits.ROUTES_PER_LANE_MAX))
   end
   if ended then
     execution.remove(call, ended)
   end
   if idempotency then
-    redis.call('SET', idempotency, reply.int(now + item.window_ms) .. ',' .. item.id,
-      'PX', reply.int(item.window_ms + limits.EXPIRY_SLACK_MS))
+    redis.call('SET', idempotency, reply.int(now + window_ms) .. ',' .. id,
+      'PX', reply.int(window_ms + limits.EXPIRY_SLACK_MS))
   end
-  execution.create(call, build(call, item, deadline_at), item.input)
-  return { 1, 'CREATED', item.id }
+  local birth = record.write_birth(now, fingerprint, start, deadline, fairness)
+  if start ~= '' or deadline_at or not plain.create(call, id, d, birth, extras, input) then
+    execution.create(call,
+      build(call, id, d, birth, instant(start, now), deadline_at, extras), input)
+  end
+  return { 1, 'CREATED', id }, d
 end
 
 -- Takes executions in; one sub-reply an item, in order. The same id with the same fingerprint is
@@ -109,19 +113,14 @@ command.define('ff_submit_executions', {
   },
   groups_max = limits.SUBMIT_CALL_ITEMS_MAX,
   body = function(call, groups)
-    local v, answers, lanes = groups.values, {}, {}
+    local answers, lanes = {}, {}
+    local first, stride = groups.first, groups.stride
     for n = 1, groups.count do
-      local i = groups.first + (n - 1) * groups.stride
-      local item = {
-        id = v[i], fingerprint = v[i + 1], namespace = v[i + 2], start = v[i + 6],
-        deadline = v[i + 7], key = v[i + 8], window_ms = v[i + 9], fairness = v[i + 10],
-        extras = v[i + 12], input = v[i + 13],
-        definition = record.definition(v[i + 2] .. ':' .. v[i + 3] .. ':' .. v[i + 4] .. ':'
-          .. v[i + 11] .. ':' .. v[i + 5]),
-      }
-      answers[n] = take_in(call, item)
-      if answers[n][2] == 'CREATED' then
-        lanes[item.definition.lane_path] = true
+      local created
+      answers[n], created = take_in(call, unpack(groups.values, first, first + stride - 1))
+      first = first + stride
+      if created then
+        lanes[created.lane_path] = true
       end
     end
     for lane_path in pairs(lanes) do

@@ -11,6 +11,9 @@ end
 
 -- Ends one execution with success and saves it; returns the refusal, nil when it ended.
 local function complete(call, id, attempt_index, attempt_id, lease_id, lease_epoch, result)
+  if plain.complete(call, id, attempt_index, attempt_id, lease_id, lease_epoch, result) then
+    return nil
+  end
   local x, repeated, no = fence.enter_end(call, 'complete', nil, id, attempt_index, attempt_id,
     lease_id, lease_epoch)
   if no or repeated then

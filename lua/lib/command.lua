@@ -54,21 +54,26 @@ local function miscounted(spec, count)
     spec.groups_min, spec.groups_max, stride)
 end
 
--- Checks every argument and replaces it by its value; returns what is wrong.
-local function malformed(spec, args)
-  local forms, group_forms = spec.forms, spec.group_forms
-  local fixed, stride = #forms, #group_forms
-  for i = 1, #args do
-    local at = (i - fixed - 1) % stride + 1
-    local form = i <= fixed and forms[i] or group_forms[at]
-    local value = form.read(args[i])
+-- Checks the arguments from `from` on against as many forms and replaces each by its value; returns
+-- what is wrong.
+local function malformed(args, from, forms, names)
+  for i = 1, #forms do
+    local value = forms[i].read(args[from + i])
     if value == nil then
-      local name = i <= fixed and spec.names[i] or spec.group_names[at]
-      return string.format('%s must be %s', name, form.what)
+      return string.format('%s must be %s', names[i], forms[i].what)
     end
-    args[i] = value
+    args[from + i] = value
   end
-  return nil
+end
+
+-- Checks every argument; returns what is wrong.
+local function any_malformed(spec, args)
+  local wrong = malformed(args, 0, spec.forms, spec.names)
+  local group_forms, group_names = spec.group_forms, spec.group_names
+  for from = #spec.forms, #args - 1, math.max(1, #group_forms) do
+    wrong = wrong or malformed(args, from, group_forms, group_names)
+  end
+  return wrong
 end
 
 -- What the groups of a call are read by: values from `first` on, `stride` a group.
@@ -90,7 +95,7 @@ local function run(spec, keys_given, args)
   if #keys_given ~= 1 or not string.find(base, spec.base) or not is_canonical(base) then
     return reply.refuse('invalid_argument', 'the one key must be the base of a slot, ff:{...}')
   end
-  local wrong = miscounted(spec, #args) or malformed(spec, args)
+  local wrong = miscounted(spec, #args) or any_malformed(spec, args)
   if wrong then
     return reply.refuse('invalid_argument', wrong)
   end

@@ -10,7 +10,12 @@ end
 -- x.now is the time of the operation.
 function execution.load(call, id)
   local key = keys.execution(call.base, id)
-  local text = store.read(nil, 'GET', key)
+  local text = call.peeked
+  if text and call.peeked_id == id then
+    call.peeked = nil
+  else
+    text = store.read(nil, 'GET', key)
+  end
   if not text then
     return nil, text == nil
   end
@@ -46,10 +51,8 @@ function execution.open(call, id)
   return x
 end
 
--- Returns the key of the owner index of a record in a state, and whether it is a ready one. A call
--- composes it once a definition.
-local function owner_key(call, x, state)
-  local d, name = x.definition, keys.OWNERS[state]
+-- Returns the key of an owner index for records of a definition. A call composes it once.
+function execution.owner_key(call, d, name)
   local of = call.owners[d]
   if not of then
     of = {}
@@ -64,26 +67,25 @@ local function owner_key(call, x, state)
     end
     of[name] = key
   end
-  return key, name == 'ready'
+  return key
 end
 
-local function is_live(state)
-  return state and keys.OWNERS[state] ~= 'done' or false
-end
+local owner_key = execution.owner_key
 
 local function save_owner(call, x)
-  local was = x.was_state
-  if was and x.was_at == x.at and keys.OWNERS[was] == keys.OWNERS[x.state] then
+  local d, goes, was = x.definition, keys.OWNERS[x.state], keys.OWNERS[x.was_state]
+  if was == goes and x.was_at == x.at then
     return
   end
-  local key, ready = owner_key(call, x, x.state)
-  local old = was and owner_key(call, x, was)
-  if old and old ~= key then
-    index.remove(call, old, x.id)
+  if was and was ~= goes then
+    index.remove(call, owner_key(call, d, was), x.id)
   end
-  index.add(call, key, x.at, x.id, ready)
-  if is_live(was) ~= is_live(x.state) then
-    index.count_route(call, x.definition, is_live(was) and -1 or 1)
+  index.add(call, owner_key(call, d, goes), x.at, x.id, goes == 'ready')
+  if d.route ~= '' then
+    local was_live, is_live = was ~= nil and was ~= 'done', goes ~= 'done'
+    if was_live ~= is_live then
+      index.count_route(call, d, is_live and 1 or -1)
+    end
   end
 end
 
@@ -194,8 +196,9 @@ function execution.remove(call, x)
     end
   end
   redis.call('UNLINK', unpack(gone))
-  index.remove(call, (owner_key(call, x, x.was_state)), x.id)
-  if is_live(x.was_state) then
+  local was = keys.OWNERS[x.was_state]
+  index.remove(call, owner_key(call, x.definition, was), x.id)
+  if was ~= 'done' then
     index.count_route(call, x.definition, -1)
   end
   index.due(call, x.id, x.was_due, nil)

@@ -1,16 +1,19 @@
 -- Records: what an execution is in memory, and the one text that its key holds. docs/keys.md has
 -- the layout. A number that may be absent is written one greater than it is, 0 for none.
 
-local VERSION = 1
--- Numbers and states, then texts with their lengths before them.
-local FORMAT = '>Bc1c1BBBI6i6I6I6I4HHHI6I6' .. 'Hc0Hc0I4c0Bc0Bc0Bc0Bc0Bc0Bc0Hc0Hc0I4c0'
+record.VERSION = 1
+-- Version, state, flags and small numbers, times and counts; then texts with their lengths before.
+record.FORMAT = '>Bc1BI6i6I6I6I4' .. 'Hc0Hc0I4c0Bc0Bc0I4c0Hc0Hc0'
 local BIRTH, BIRTH_BYTES_MIN = '>I6Bc0Bc0Bc0Bc0', 10
--- The parts that only some records have: texts of their own, empty for none.
-local LEASE, LEASE_BYTES = '>c1I6', 7
-local FRAMES, FRAMES_BYTES = '>I4I4lllllll', 64
-local WAITS, WAITS_BYTES = '>I4I4I4I4', 16
--- Flags: what has a key of its own.
-local LONG_INPUT, LONG_RESULT = 1, 2
+-- The parts that only some records have, one after the other: what it is, its length, its text.
+local PART, PART_BYTES = '>c1I4', 5
+local LEASE, LEASE_BYTES, LEASE_TEXT = '>c1I6', 7, 'c1I6c0'
+local COUNTS = '>HHHBc1I6I6'
+local FRAMES = '>I4I4lllllll'
+local WAITS = '>I4I4I4I4'
+-- Flags: what has a key of its own; what is above them are the resumes.
+local LONG_INPUT, LONG_RESULT, RESUMES = 1, 2, 4
+record.LONG_RESULT = LONG_RESULT
 
 local BEHAVIORS = {
   fail = true, cancel = true, expire = true, auto_resume_with_timeout_signal = true,
@@ -87,35 +90,109 @@ local function write_rare(x)
   })
 end
 
-local function read_lease(text, attempt_id)
-  if #text < LEASE_BYTES then
-    return nil
-  end
-  local kind, expires_at = struct.unpack(LEASE, text)
-  local id = string.sub(text, LEASE_BYTES + 1)
-  return { id = id == '' and attempt_id or id, kind = kind == 'f' and 'fresh' or 'resumed',
+-- Reads the parts of a record by what they are; each raises an error or answers false when it
+-- cannot.
+local readers = {}
+
+function readers.L(x, text)
+  local kind, expires_at, past = struct.unpack(LEASE, text)
+  local id = string.sub(text, past)
+  x.lease = { id = id == '' and x.attempt_id or id, kind = kind == 'f' and 'fresh' or 'resumed',
     expires_at = expires_at }
+  return true
 end
 
-local function write_lease(l, attempt_id)
-  return struct.pack(LEASE, l.kind == 'fresh' and 'f' or 'r', l.expires_at)
-    .. (l.id == attempt_id and '' or l.id)
+function readers.T(x, text)
+  x.turn = turn.decode(text)
+  return x.turn
 end
 
-local function read_frames(text)
-  if #text ~= FRAMES_BYTES then
-    return nil
-  end
+function readers.C(x, text)
+  local delay_reason, deadline_at, timeout
+  x.retries, x.reclaims, x.replays, x.archived, delay_reason, deadline_at, timeout =
+    struct.unpack(COUNTS, text)
+  x.delay_reason = delay_reason ~= '-' and delay_reason or nil
+  x.deadline_at = deadline_at > 0 and deadline_at - 1 or nil
+  x.timeout = timeout > 0 and timeout - 1 or nil
+  return true
+end
+
+function readers.F(x, text)
   local first_attempt, attempt, count, kept_bytes, last_ms, last_sequence, epoch, sequence,
     appended = struct.unpack(FRAMES, text)
-  return { first_attempt = first_attempt, attempt = attempt, count = count,
+  x.frames = { first_attempt = first_attempt, attempt = attempt, count = count,
     kept_bytes = kept_bytes, last_ms = last_ms, last_sequence = last_sequence, epoch = epoch,
     sequence = sequence, appended = appended }
+  return true
 end
 
-local function write_frames(f)
-  return struct.pack(FRAMES, f.first_attempt, f.attempt, f.count, f.kept_bytes, f.last_ms,
-    f.last_sequence, f.epoch, f.sequence, f.appended)
+function readers.W(x, text)
+  local signals, open, waitpoint_seq, signal_seq = struct.unpack(WAITS, text)
+  x.waits = { signals = signals, open = open, waitpoint_seq = waitpoint_seq,
+    signal_seq = signal_seq }
+  return true
+end
+
+readers.R = read_rare
+
+local function read_parts(x, text)
+  local at, size = 1, #text
+  while at <= size do
+    local what, length, past = struct.unpack(PART, text, at)
+    at = past + length
+    if at > size + 1 or not readers[what](x, string.sub(text, past, at - 1)) then
+      return false
+    end
+  end
+  return true
+end
+
+local function part(what, text)
+  return struct.pack(PART, what, #text) .. text
+end
+
+-- Writes the part of a lease. kind: f fresh, r resumed; id: empty when it is the attempt's.
+function record.lease_part(kind, expires_at, id)
+  return struct.pack(PART .. LEASE_TEXT, 'L', LEASE_BYTES + #id, kind, expires_at, id)
+end
+
+-- Tells whether parts are a fresh lease and nothing else.
+function record.is_first_lease(parts)
+  return #parts == PART_BYTES + LEASE_BYTES and string.find(parts, '^L....f') ~= nil
+end
+
+-- Writes the part of an ended turn.
+function record.turn_part(...)
+  local text = turn.write(...)
+  return struct.pack(PART, 'T', #text) .. text
+end
+
+-- Writes the parts that a record has, in an order in which they can be read.
+local function write_parts(x)
+  local l, w, f, parts = x.lease, x.waits, x.frames, ''
+  if l then
+    parts = record.lease_part(l.kind == 'fresh' and 'f' or 'r', l.expires_at,
+      l.id == x.attempt_id and '' or l.id)
+  end
+  if x.turn then
+    parts = parts .. part('T', turn.encode(x.turn))
+  end
+  if x.deadline_at or x.timeout or x.delay_reason or x.archived > 0 or x.retries > 0
+    or x.reclaims > 0 or x.replays > 0 then
+    parts = parts .. part('C', struct.pack(COUNTS, x.retries, x.reclaims, x.replays, x.archived,
+      x.delay_reason or '-', x.deadline_at and x.deadline_at + 1 or 0,
+      x.timeout and x.timeout + 1 or 0))
+  end
+  if f then
+    parts = parts .. part('F', struct.pack(FRAMES, f.first_attempt, f.attempt, f.count,
+      f.kept_bytes, f.last_ms, f.last_sequence, f.epoch, f.sequence, f.appended))
+  end
+  if w then
+    parts = parts .. part('W', struct.pack(WAITS, w.signals, w.open, w.waitpoint_seq,
+      w.signal_seq))
+  end
+  local rare = write_rare(x)
+  return rare == '' and parts or parts .. part('R', rare)
 end
 
 -- Definitions: what many executions have in common, and never changes. The last ones are kept;
@@ -173,75 +250,45 @@ local function fits_state(x)
   return keys.OWNERS[state]
 end
 
-local function read_waits(text)
-  if #text ~= WAITS_BYTES then
-    return nil
-  end
-  local signals, open, waitpoint_seq, signal_seq = struct.unpack(WAITS, text)
-  return { signals = signals, open = open, waitpoint_seq = waitpoint_seq, signal_seq = signal_seq }
-end
-
--- Reads the parts that only some records have; false when one cannot be read.
-local function read_parts(x, lease, ended, frames, waits, rare)
-  if lease ~= '' then
-    x.lease = read_lease(lease, x.attempt_id)
-  end
-  if ended ~= '' then
-    x.turn = turn.decode(ended)
-  end
-  if frames ~= '' then
-    x.frames = read_frames(frames)
-  end
-  if waits ~= '' then
-    x.waits = read_waits(waits)
-  end
-  return (x.lease or lease == '') and (x.turn or ended == '') and (x.frames or frames == '')
-    and (x.waits or waits == '') and (rare == '' or read_rare(x, rare))
+local function decode(id, key, text)
+  local version, state, flags, updated_at, at, due, epoch, attempts, definition, birth, extras,
+    attempt_id, owner, parts, input, result, past = struct.unpack(record.FORMAT, text)
+  local small = flags % RESUMES
+  due = due > 0 and due - 1 or nil
+  local x = {
+    id = id, key = key, now = 0, was_state = state, was_at = at, was_due = due,
+    definition = record.definition(definition), birth = birth, extras = extras, state = state,
+    updated_at = updated_at, at = at, due = due, epoch = epoch, attempts = attempts,
+    resumes = (flags - small) / RESUMES, retries = 0, reclaims = 0, replays = 0, archived = 0,
+    attempt_id = attempt_id, owner = owner, inline_input = input, result = result,
+    has_long_input = small % 2 == LONG_INPUT, has_long_result = small >= LONG_RESULT,
+  }
+  local sound = version == record.VERSION and past == #text + 1 and x.definition
+    and (parts == '' or read_parts(x, parts)) and fits_state(x) and #birth >= BIRTH_BYTES_MIN
+    and (attempts == 0 or (attempt_id ~= '' and string.find(owner, ':', 1, true)))
+  return sound and x or nil
 end
 
 -- Reads a record; nil when the text is none: a rule that met a hole would fail half way.
 function record.decode(id, key, text)
-  local fine, version, state, delay_reason, resumes, archived, flags, updated_at, at, due, epoch,
-    attempts, retries, reclaims, replays, deadline_at, timeout, definition, birth, extras,
-    attempt_id, owner, lease, ended, frames, waits, input, result, rare, past =
-    pcall(struct.unpack, FORMAT, text)
-  if not fine or version ~= VERSION or past ~= #text + 1 then
-    return nil
-  end
-  due = due > 0 and due - 1 or nil
-  local x = {
-    id = id, key = key, now = 0, was_state = state, was_at = at, was_due = due,
-    definition = record.definition(definition), birth = birth, extras = extras,
-    state = state, updated_at = updated_at, at = at, due = due,
-    delay_reason = delay_reason ~= '-' and delay_reason or nil,
-    epoch = epoch, attempts = attempts, resumes = resumes, retries = retries,
-    reclaims = reclaims, replays = replays, archived = archived,
-    deadline_at = deadline_at > 0 and deadline_at - 1 or nil,
-    timeout = timeout > 0 and timeout - 1 or nil, attempt_id = attempt_id, owner = owner,
-    inline_input = input, has_long_input = flags % 2 == LONG_INPUT,
-    result = result, has_long_result = flags >= LONG_RESULT,
-  }
-  if x.definition and read_parts(x, lease, ended, frames, waits, rare) and fits_state(x)
-    and #birth >= BIRTH_BYTES_MIN
-    and (attempts == 0 or (attempt_id ~= '' and string.find(owner, ':', 1, true))) then
-    return x
-  end
+  local fine, x = pcall(decode, id, key, text)
+  return fine and x or nil
+end
+
+-- Writes the text of a record. due: one greater, 0 for none.
+function record.write(state, flags, updated_at, at, due, epoch, attempts, definition, birth, extras,
+    attempt_id, owner, parts, input, result)
+  return struct.pack(record.FORMAT, record.VERSION, state, flags, updated_at, at, due, epoch,
+    attempts, #definition, definition, #birth, birth, #extras, extras, #attempt_id, attempt_id,
+    #owner, owner, #parts, parts, #input, input, #result, result)
 end
 
 -- Writes a record.
 function record.encode(x)
-  local l, w, f, due, deadline_at, timeout = x.lease, x.waits, x.frames, x.due, x.deadline_at,
-    x.timeout
-  local lease = l and write_lease(l, x.attempt_id) or ''
-  local ended = x.turn and turn.encode(x.turn) or ''
-  local frames = f and write_frames(f) or ''
-  local waits = w and struct.pack(WAITS, w.signals, w.open, w.waitpoint_seq, w.signal_seq) or ''
-  local rare, definition = write_rare(x), x.definition.text
+  local definition, parts, due = x.definition.text, write_parts(x), x.due
   local flags = (x.has_long_input and LONG_INPUT or 0) + (x.has_long_result and LONG_RESULT or 0)
-  return struct.pack(FORMAT, VERSION, x.state, x.delay_reason or '-', x.resumes, x.archived, flags,
-    x.updated_at, x.at, due and due + 1 or 0, x.epoch, x.attempts, x.retries, x.reclaims,
-    x.replays, deadline_at and deadline_at + 1 or 0, timeout and timeout + 1 or 0, #definition,
-    definition, #x.birth, x.birth, #x.extras, x.extras, #x.attempt_id, x.attempt_id, #x.owner,
-    x.owner, #lease, lease, #ended, ended, #frames, frames, #waits, waits, #x.inline_input,
-    x.inline_input, #x.result, x.result, #rare, rare)
+    + RESUMES * x.resumes
+  return record.write(x.state, flags, x.updated_at, x.at, due and due + 1 or 0, x.epoch,
+    x.attempts, definition, x.birth, x.extras, x.attempt_id, x.owner, parts, x.inline_input,
+    x.result)
 end

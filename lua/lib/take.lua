@@ -212,6 +212,21 @@ function take.best(all, wanted)
   return first, first_id
 end
 
+-- Starts the first lease of an execution that is plain; its row and bytes, or nil.
+local function start_plain(call, c, source, id)
+  local first = lease_id(c, #c.taken)
+  local d, input, epoch, expires_at, extras =
+    plain.claim(call, id, source, first, c.owner, c.lease_ttl_ms)
+  if not d then
+    return nil
+  end
+  c.taken[#c.taken + 1] = id
+  return {
+    id, d.lane, d.kind, '0', first, first, reply.int(epoch), 'fresh', reply.int(expires_at), extras,
+    input, NONE, NONE,
+  }, #input
+end
+
 -- Starts a lease and returns the claimed row and its bytes.
 local function start(call, c, x)
   transition.claim(x, lease_id(c, #c.taken), c)
@@ -262,14 +277,19 @@ local function take_ready(call, c)
       return rows, true
     end
     source.at, source.consumed = source.at + 2, source.consumed + 1
-    local x = settle.visit(call, id)
-    if can_start(source, x) then
-      local size
-      rows[#rows + 1], size = start(call, c, x)
+    local taken, size = start_plain(call, c, source, id)
+    if not taken then
+      local x = settle.visit(call, id)
+      if can_start(source, x) then
+        taken, size = start(call, c, x)
+      else
+        passed = passed + 1
+        pass_over(call, source, id, x)
+      end
+    end
+    if taken then
+      rows[#rows + 1] = taken
       bytes = bytes + size
-    else
-      passed = passed + 1
-      pass_over(call, source, id, x)
     end
   end
 end

@@ -29,8 +29,13 @@ local FORMAT, BYTES = '>I4I6c1c1I6I6I6', 30
 -- Writes the numbers and words of a turn.
 function turn.encode(t)
   local delay_until = t.delay_until
-  return struct.pack(FORMAT, t.attempt, t.epoch, operation_codes[t.operation],
-    outcome_codes[t.outcome], delay_until and delay_until + 1 or 0, t.started_at, t.ended_at)
+  return turn.write(t.attempt, t.epoch, operation_codes[t.operation], outcome_codes[t.outcome],
+    delay_until and delay_until + 1 or 0, t.started_at, t.ended_at)
+end
+
+-- Writes a turn by its codes.
+function turn.write(...)
+  return struct.pack(FORMAT, ...)
 end
 
 -- Reads what encode wrote; nil when the text is no turn.

@@ -7,6 +7,17 @@ function clock.now()
   return fixed or real()
 end
 
+-- Switches the plain way on or off.
+-- KEYS: base. ARGV: enabled.
+command.define('ff_test_plain', {
+  base = 'any',
+  args = { 'enabled', check.flag },
+  body = function(_, _, enabled)
+    plain.enable(enabled)
+    return reply.ok()
+  end,
+})
+
 -- Sets the clock of this server; it stands there until the next call.
 -- KEYS: base. ARGV: now_ms.
 command.define('ff_test_set_clock', {

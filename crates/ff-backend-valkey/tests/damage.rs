@@ -29,11 +29,14 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         text[place] = byte;
         text
     };
-    // The last four bytes are the length of what only few records have.
-    let rare = |bytes: &[u8]| {
-        let length = u32::try_from(bytes.len()).expect("a few bytes").to_be_bytes();
-        [&text[..text.len() - 4], &length, bytes].concat()
+    // The parts stand before the input and the result, which is empty here.
+    let input_at = text.len() - 2 - 2 - input_bytes();
+    let parts = |what: &str, bytes: &[u8]| {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a few bytes").to_be_bytes();
+        let part = [what.as_bytes(), &length(bytes), bytes].concat();
+        [&text[..input_at - 4], &length(&part), &part, &text[input_at..]].concat()
     };
+    let rare = |bytes: &[u8]| parts("R", bytes);
     vec![
         ("empty", Vec::new()),
         ("junk", JUNK.into()),
@@ -46,6 +49,9 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("blocked without a grant", at(1, b'b')),
         ("a length too long", at(HEAD_BYTES, 255)),
         ("no lane", at(HEAD_BYTES + 2 + "default".len(), b'.')),
+        ("a part that nobody knows", parts("?", b"")),
+        ("a lease that is too short", parts("L", b"f")),
+        ("a turn that is none", parts("T", &[b'x'; 30])),
         ("rare facts that are none", rare(JUNK.as_bytes())),
         ("a cancel that is a number", rare(b"\x81\xa6cancel\x01")),
         ("a cancel without a reason", rare(b"\x81\xa6cancel\x80")),
@@ -53,8 +59,13 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Bytes of the input of what [`item`] submits.
+fn input_bytes() -> usize {
+    item().input.len()
+}
+
 /// Bytes of a record before its texts.
-const HEAD_BYTES: usize = 52;
+const HEAD_BYTES: usize = 31;
 
 fn write(at: &mut Connection, words: &[&str]) {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();

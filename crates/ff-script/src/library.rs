@@ -55,6 +55,7 @@ library! {
     "lib/transition.lua",
     "lib/settle.lua",
     "lib/fence.lua",
+    "lib/plain.lua",
     "lib/take.lua",
     "lib/view.lua",
     "lib/doctor.lua",

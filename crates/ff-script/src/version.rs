@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 3;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "99eaf3b05d5aec90bb35006a6ef95b87a725cef414cd2ce3d4d44ebf68b67bff";
+pub const CONTENT_HASH: &str = "20fe0b1e61a8cfc81800e70faccc5bc9c869e3249040a211d6bad12eaa05448f";

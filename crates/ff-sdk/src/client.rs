@@ -2,6 +2,7 @@
 
 mod submit;
 
+use submit::Submissions;
 pub use submit::SubmitRequest;
 
 use crate::error::SdkError;
@@ -42,6 +43,7 @@ pub struct FlowFabricClient {
     namespace: Namespace,
     /// Counts the calls that submit work without a key: each goes to the next partition.
     turn: AtomicU64,
+    submissions: Arc<Submissions>,
 }
 
 impl FlowFabricClient {
@@ -54,7 +56,8 @@ impl FlowFabricClient {
     pub fn with_namespace(backend: Arc<dyn EngineBackend>, namespace: Namespace) -> Self {
         // Producers begin at different partitions.
         let turn = AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0);
-        Self { backend, namespace, turn }
+        let submissions = Arc::new(Submissions::new(backend.clone()));
+        Self { backend, namespace, turn, submissions }
     }
 
     /// Returns the backend.

@@ -37,6 +37,7 @@ mod stream;
 mod suspend;
 mod terminal;
 mod text;
+mod together;
 
 pub use client::{FlowFabricClient, SubmitRequest};
 pub use config::{WorkerConfig, WorkerConfigBuilder};

@@ -39,6 +39,13 @@ impl ValkeyFixture {
         Self::of(Place::Cluster(guard), readers).await
     }
 
+    /// Sends a command to the first server, as any client could.
+    pub fn command(&self, words: &[&str]) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let reply = readers[0].command(words).expect("a reply");
+        reply.into_result().expect("a success");
+    }
+
     async fn of(place: Place, readers: Vec<Connection>) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let backend = connect(&place, &clock).await;

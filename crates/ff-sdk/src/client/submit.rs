@@ -3,18 +3,23 @@
 use super::FlowFabricClient;
 use crate::error::SdkError;
 use crate::resend::{Backoff, SENDS_MAX, is_in_doubt, is_unavailable};
+use crate::together::Together;
 use bytes::Bytes;
+use ff_core::contracts::EngineBackend;
 use ff_core::contracts::submit::{
     Durability, ExecutionSubmitted, Idempotency, SubmitExecution, SubmitExecutions,
 };
 use ff_core::error::{BugKind, EngineError, EngineResult};
 use ff_core::ids::{BudgetId, ExecutionId};
-use ff_core::limits::SUBMIT_ITEMS_MAX;
+use ff_core::limits::{SUBMIT_CALL_BYTES_MAX, SUBMIT_CALL_ITEMS_MAX, SUBMIT_ITEMS_MAX};
 use ff_core::name::{Capability, ExecutionKind, FairnessKey, LaneId};
 use ff_core::partition::Partition;
 use ff_core::policy::{ExecutionPolicy, RetryPolicy, When};
 use ff_core::time::TimestampMs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::sync::oneshot;
+use tracing::Instrument;
 
 const CONTEXT: &str = "submit";
 
@@ -146,9 +151,13 @@ impl SubmitRequest {
 
 impl FlowFabricClient {
     /// Submits one execution. A request that repeats an idempotency key answers the first one.
+    ///
+    /// Submissions that are made while others are on their way travel together. Dropping the
+    /// future withdraws nothing.
     pub async fn submit(&self, request: SubmitRequest) -> Result<ExecutionSubmitted, SdkError> {
-        let mut outcomes = self.submit_many(vec![request]).await?;
-        outcomes.pop().unwrap_or_else(|| Err(no_outcome().into()))
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let item = self.item(&request, self.backend.partitions().rotate(turn))?;
+        Ok(self.submissions.submit(item).await?)
     }
 
     /// Submits any number of executions, with one outcome each, in order. Those without an
@@ -171,7 +180,7 @@ impl FlowFabricClient {
         while !items.is_empty() {
             let rest = items.split_off(items.len().min(SUBMIT_ITEMS_MAX));
             let chunk = std::mem::replace(&mut items, rest);
-            let submitted = self.submit_chunk(chunk).await;
+            let submitted = self.submissions.send(chunk).await;
             outcomes.extend(submitted.into_iter().map(|o| o.map_err(SdkError::from)));
         }
         Ok(outcomes)
@@ -203,12 +212,64 @@ impl FlowFabricClient {
         item.check(map).map_err(bad("request"))?;
         Ok(item)
     }
+}
+
+/// The submissions of a client.
+#[derive(Debug)]
+pub(super) struct Submissions {
+    backend: Arc<dyn EngineBackend>,
+    waiting: Together<Waiting>,
+}
+
+/// A submission on its way, and who waits for it.
+#[derive(Debug)]
+struct Waiting {
+    item: SubmitExecution,
+    seat: oneshot::Sender<EngineResult<ExecutionSubmitted>>,
+}
+
+impl Submissions {
+    pub(super) fn new(backend: Arc<dyn EngineBackend>) -> Self {
+        Self { backend, waiting: Together::default() }
+    }
+
+    /// Submits an item together with those that wait for the same partition. The call is a tokio
+    /// task of its own: whoever gives up does not take the others along.
+    async fn submit(self: &Arc<Self>, item: SubmitExecution) -> EngineResult<ExecutionSubmitted> {
+        let partition = item.execution_id.partition();
+        let (seat, outcome) = oneshot::channel();
+        if self.waiting.join(partition, Waiting { item, seat }) {
+            let all = self.clone();
+            let calling = async move {
+                // Callers that are about to submit come along.
+                tokio::task::yield_now().await;
+                while {
+                    all.call(partition).await;
+                    all.waiting.goes_on(partition)
+                } {}
+            };
+            tokio::spawn(calling.in_current_span());
+        }
+        outcome.await.unwrap_or_else(|_| Err(no_outcome()))
+    }
+
+    async fn call(&self, partition: Partition) {
+        let bytes_of = |waiting: &Waiting| waiting.item.input.len();
+        let (count_max, bytes_max) = (SUBMIT_CALL_ITEMS_MAX, SUBMIT_CALL_BYTES_MAX);
+        let waiting = self.waiting.take(partition, count_max, bytes_max, bytes_of);
+        if waiting.is_empty() {
+            return;
+        }
+        let (items, seats): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|w| (w.item, w.seat)).unzip();
+        for (seat, outcome) in seats.into_iter().zip(self.send(items).await) {
+            // Who gave up does not want to know.
+            let _ = seat.send(outcome);
+        }
+    }
 
     /// Submits up to one call's items. Those whose answer did not come are sent again as they are.
-    async fn submit_chunk(
-        &self,
-        items: Vec<SubmitExecution>,
-    ) -> Vec<EngineResult<ExecutionSubmitted>> {
+    async fn send(&self, items: Vec<SubmitExecution>) -> Vec<EngineResult<ExecutionSubmitted>> {
         let clock = self.backend.clock();
         let mut outcomes: Vec<Option<EngineResult<ExecutionSubmitted>>> = Vec::new();
         outcomes.resize_with(items.len(), || None);

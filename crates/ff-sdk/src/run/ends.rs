@@ -1,8 +1,4 @@
-//! Completions that travel together: ends that are ready while a call is on its way share the next
-//! one, and the claim that it carries.
-//!
-//! A call costs the store far more than one end more in it. Whoever ends while no call is on its
-//! way waits for nobody; under load the calls grow by themselves.
+//! Completions that travel together, and the claim that they share.
 
 use super::chain::Phase;
 use crate::claim::ClaimCall;
@@ -10,35 +6,25 @@ use crate::lookout::Look;
 use crate::resend::{may_resend, send_until};
 use crate::run::TaskContext;
 use crate::terminal::NotEnded;
+use crate::together::Together;
 use crate::worker::Core;
+use bytes::Bytes;
 use ff_core::contracts::claim::{ClaimExecution, ClaimedExecution, ExecutionsClaimed};
 use ff_core::contracts::terminal::{CompleteExecutions, Completion, ExecutionsCompleted};
 use ff_core::error::{BugKind, EngineResult};
 use ff_core::limits::{CLAIM_COUNT_MAX, COMPLETIONS_BYTES_MAX, COMPLETIONS_MAX};
 use ff_core::partition::Partition;
 use ff_core::time::TimestampMs;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument;
-
-/// Calls of one partition on their way at a time: while the store works on one, the answers of the
-/// other are worked on here.
-const CALLS_MAX: usize = 2;
 
 /// The completions of a worker loop.
 #[derive(Debug)]
 pub(super) struct Ends {
     core: Arc<Core>,
     phase: watch::Receiver<Phase>,
-    queues: Mutex<BTreeMap<Partition, Queue>>,
-}
-
-/// What is to be ended in one partition.
-#[derive(Debug, Default)]
-struct Queue {
-    members: VecDeque<Member>,
-    calls: usize,
+    waiting: Together<Member>,
 }
 
 /// A completion on its way, and who waits for it.
@@ -69,7 +55,7 @@ pub(super) struct Fused {
 
 impl Ends {
     pub(super) fn new(core: Arc<Core>, phase: watch::Receiver<Phase>) -> Self {
-        Self { core, phase, queues: Mutex::default() }
+        Self { core, phase, waiting: Together::default() }
     }
 
     /// Completes a task together with those that end at the same time. With a slot, what is claimed
@@ -86,15 +72,8 @@ impl Ends {
         }
         let partition = task.execution_id().partition();
         let (seat, verdict) = oneshot::channel();
-        let leads = {
-            let mut queues = self.lock();
-            let queue = queues.entry(partition).or_default();
-            queue.members.push_back(Member { task: task.clone(), completion, slot, seat });
-            let leads = queue.calls < CALLS_MAX;
-            queue.calls += usize::from(leads);
-            leads
-        };
-        if leads {
+        let member = Member { task: task.clone(), completion, slot, seat };
+        if self.waiting.join(partition, member) {
             self.lead(partition).await;
         }
         verdict.await.unwrap_or_else(|_| Verdict {
@@ -110,45 +89,22 @@ impl Ends {
         // Handlers that are about to end come along.
         tokio::task::yield_now().await;
         self.call(partition).await;
-        if self.goes_on(partition) {
+        if self.waiting.goes_on(partition) {
             let ends = self.clone();
             let rest = async move {
                 while {
                     ends.call(partition).await;
-                    ends.goes_on(partition)
+                    ends.waiting.goes_on(partition)
                 } {}
             };
             tokio::spawn(rest.in_current_span());
         }
     }
 
-    /// Tells whether somebody still waits in a partition; a caller stops when not.
-    fn goes_on(&self, partition: Partition) -> bool {
-        let mut queues = self.lock();
-        let Some(queue) = queues.get_mut(&partition) else { return false };
-        if queue.members.is_empty() {
-            queue.calls -= 1;
-            return false;
-        }
-        true
-    }
-
-    /// Takes as many as fit in one call.
-    fn take(&self, partition: Partition) -> Vec<Member> {
-        let mut queues = self.lock();
-        let Some(queue) = queues.get_mut(&partition) else { return Vec::new() };
-        let mut bytes = 0;
-        let fits = |member: &Member| {
-            bytes += member.completion.result.as_ref().map_or(0, |result| result.len());
-            bytes <= COMPLETIONS_BYTES_MAX
-        };
-        let count = queue.members.iter().take(COMPLETIONS_MAX).map(fits).take_while(|fits| *fits);
-        let count = count.count().max(1).min(queue.members.len());
-        queue.members.drain(..count).collect()
-    }
-
     async fn call(&self, partition: Partition) {
-        let mut members = self.take(partition);
+        let bytes_of = |member: &Member| member.completion.result.as_ref().map_or(0, Bytes::len);
+        let bytes_max = COMPLETIONS_BYTES_MAX;
+        let mut members = self.waiting.take(partition, COMPLETIONS_MAX, bytes_max, bytes_of);
         if members.is_empty() {
             return;
         }
@@ -266,9 +222,5 @@ impl Ends {
         }
         unused.extend(next);
         self.core.release_untouched(unused).await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Queue>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -31,12 +31,13 @@ function command.args(...)
 end
 
 local function split(list)
-  local names, forms = {}, {}
+  local names, forms, reads = {}, {}, {}
   for i = 1, #list, 2 do
     names[#names + 1] = list[i]
     forms[#forms + 1] = list[i + 1]
+    reads[#reads + 1] = list[i + 1].read
   end
-  return names, forms
+  return names, forms, reads
 end
 
 -- Checks the number of arguments; returns what is wrong with it.
@@ -54,26 +55,36 @@ local function miscounted(spec, count)
     spec.groups_min, spec.groups_max, stride)
 end
 
--- Checks the arguments from `from` on against as many forms and replaces each by its value; returns
--- what is wrong.
-local function malformed(args, from, forms, names)
-  for i = 1, #forms do
-    local value = forms[i].read(args[from + i])
-    if value == nil then
-      return string.format('%s must be %s', names[i], forms[i].what)
+-- Checks the arguments after `from` against as many forms and replaces each by its value; returns
+-- the number of a malformed one.
+local function malformed(args, from, reads)
+  for i = 1, #reads do
+    local at = from + i
+    local text = args[at]
+    local value = reads[i](text)
+    if value ~= text then
+      if value == nil then
+        return i
+      end
+      args[at] = value
     end
-    args[from + i] = value
   end
 end
 
 -- Checks every argument; returns what is wrong.
 local function any_malformed(spec, args)
-  local wrong = malformed(args, 0, spec.forms, spec.names)
-  local group_forms, group_names = spec.group_forms, spec.group_names
-  for from = #spec.forms, #args - 1, math.max(1, #group_forms) do
-    wrong = wrong or malformed(args, from, group_forms, group_names)
+  local wrong = malformed(args, 0, spec.reads)
+  if wrong then
+    return string.format('%s must be %s', spec.names[wrong], spec.forms[wrong].what)
   end
-  return wrong
+  local reads = spec.group_reads
+  for from = #spec.reads, #args - 1, math.max(1, #reads) do
+    wrong = malformed(args, from, reads)
+    if wrong then
+      return string.format('%s must be %s', spec.group_names[wrong],
+        spec.group_forms[wrong].what)
+    end
+  end
 end
 
 -- What the groups of a call are read by: values from `first` on, `stride` a group.
@@ -121,8 +132,8 @@ end
 -- The body decides first and writes last, and returns a reply. No error leaves it uncaught: an
 -- uncaught error table stops the server.
 function command.define(name, spec)
-  spec.names, spec.forms = split(spec.args or {})
-  spec.group_names, spec.group_forms = split(spec.group or {})
+  spec.names, spec.forms, spec.reads = split(spec.args or {})
+  spec.group_names, spec.group_forms, spec.group_reads = split(spec.group or {})
   spec.groups_min = spec.groups_min or (spec.group and 1 or 0)
   spec.groups_max = spec.groups_max or 0
   spec.flags = spec.flags or {}

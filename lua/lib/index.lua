@@ -6,20 +6,26 @@ local CHUNK = 1000
 local function notes(call)
   local noted = call.noted
   if not noted then
-    noted = { add = {}, del = {}, ready = {}, publish = {}, earliest = nil }
+    noted = { add = {}, del = {}, ready = {}, publish = {}, earliest = nil, moves = {} }
     call.noted = noted
   end
   return noted
 end
 
+-- Returns the list of what is to be added to an index, or of what is to leave it.
+local function list_of(lists, key)
+  local list = lists[key]
+  if not list then
+    list = {}
+    lists[key] = list
+  end
+  return list
+end
+
 -- Notes that a member is to stand in an index, and whether that is a ready one.
 function index.add(call, key, score, member, ready)
   local noted = notes(call)
-  local list = noted.add[key]
-  if not list then
-    list = {}
-    noted.add[key] = list
-  end
+  local list = list_of(noted.add, key)
   local n = #list
   list[n + 1], list[n + 2] = score, member
   if ready then
@@ -29,13 +35,38 @@ end
 
 -- Notes that a member is to leave an index.
 function index.remove(call, key, member)
-  local noted = notes(call)
-  local list = noted.del[key]
-  if not list then
-    list = {}
-    noted.del[key] = list
-  end
+  local list = list_of(notes(call).del, key)
   list[#list + 1] = member
+end
+
+-- Notes a move from one owner index to another, and of the due entry with it: what remove, add and
+-- due note one by one. key_of(call, definition, name) names an index; `was` and `due` may be nil.
+function index.move(call, d, key_of, was, goes, score, member, was_due, due)
+  local noted = notes(call)
+  local moves = noted.moves[d]
+  if not moves or moves.goes ~= goes then
+    local key = key_of(call, d, goes)
+    moves = { goes = goes, add = list_of(noted.add, key),
+      del = was and list_of(noted.del, key_of(call, d, was)),
+      due = due and list_of(noted.add, keys.due(call.base)) }
+    noted.moves[d] = moves
+    noted.ready[key] = goes == 'ready' or nil
+  end
+  local list = moves.del
+  if list then
+    list[#list + 1] = member
+  end
+  list = moves.add
+  local n = #list
+  list[n + 1], list[n + 2] = score, member
+  list = moves.due
+  if list then
+    n = #list
+    list[n + 1], list[n + 2] = due, member
+    if (not was_due or due < was_due) and (not noted.earliest or due < noted.earliest) then
+      noted.earliest = due
+    end
+  end
 end
 
 -- Counts one live record more (1) or less (-1) of a route; the empty route is not counted.

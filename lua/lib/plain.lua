@@ -30,13 +30,7 @@ end
 local function write(call, id, key, d, was, goes, at, was_due, due, text)
   call.peeked = nil
   redis.call('SET', key, text)
-  if was then
-    index.remove(call, execution.owner_key(call, d, was), id)
-  end
-  index.add(call, execution.owner_key(call, d, goes), at, id, goes == 'ready')
-  if due then
-    index.due(call, id, was_due, due)
-  end
+  index.move(call, d, execution.owner_key, was, goes, at, id, was_due, due)
 end
 
 -- Creates an execution that is ready at once and has no timer.

@@ -3,15 +3,14 @@
 -- its place. An error after the first write would leave the others done.
 
 local function is_misfit(result)
-  return type(result) == 'table' and result.err
-    and (string.find(result.err, 'WRONGTYPE', 1, true)
+  return result.err and (string.find(result.err, 'WRONGTYPE', 1, true)
       or string.find(result.err, 'not an integer', 1, true))
 end
 
 -- Reads from a key; what the command answers for an absent one when the key is a misfit.
 function store.read(absent, name, key, ...)
   local result = redis.pcall(name, key, ...)
-  if is_misfit(result) then
+  if type(result) == 'table' and is_misfit(result) then
     return absent
   end
   return result
@@ -20,7 +19,7 @@ end
 -- Writes to a key, in the place of a misfit.
 function store.write(name, key, ...)
   local result = redis.pcall(name, key, ...)
-  if is_misfit(result) then
+  if type(result) == 'table' and is_misfit(result) then
     redis.call('DEL', key)
     return redis.call(name, key, ...)
   end

@@ -201,6 +201,10 @@ end
 
 -- Returns the source with the lowest (score, id), and that id; nil when all are empty.
 function take.best(all, wanted)
+  if #all == 1 then
+    local _, id = head(all[1], wanted)
+    return id and all[1], id
+  end
   local first, first_score, first_id
   for _, source in ipairs(all) do
     local score, id = head(source, wanted)

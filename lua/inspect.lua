@@ -140,15 +140,15 @@ command.define('ff_list_executions', {
     local all = sources(call, namespace .. ':' .. lane, state, score, id)
     local rows, last = {}, ''
     for _ = 1, limit do
-      local source, member = take.best(all, 64)
-      if not source then
+      local from, member = source.best(all, limit)
+      if not from then
         return reply.ok('', rows)
       end
-      last = reply.int(tonumber(source.heads[source.at + 1])) .. ' ' .. member
-      source.at, source.consumed = source.at + 2, source.consumed + 1
+      last = reply.int(tonumber(from.heads[from.at + 1])) .. ' ' .. member
+      source.consume(from)
       rows[#rows + 1] = row(call, member, state)
     end
-    return reply.ok(take.best(all, 1) and last or '', rows)
+    return reply.ok(source.best(all, 1) and last or '', rows)
   end,
 })
 

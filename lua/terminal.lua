@@ -259,17 +259,6 @@ command.define('ff_move_to_waiting_children', {
   end,
 })
 
--- Returns from the submission to the deadline; nil without a deadline.
-local function deadline_span(x)
-  local birth = record.birth(x)
-  local deadline = birth.deadline
-  if deadline == '' then
-    return nil
-  end
-  local n = tonumber(string.sub(deadline, 2))
-  return string.sub(deadline, 1, 1) == '+' and n or n - birth.created_at
-end
-
 -- Makes a finished execution ready for a new attempt. The same mutation id answers the same.
 -- KEYS: base. ARGV: execution, mutation_id.
 command.define('ff_replay_execution', {
@@ -293,7 +282,7 @@ command.define('ff_replay_execution', {
     if not index.has_room(call, x.definition) then
       return reply.refuse('route_limit', reply.int(limits.ROUTES_PER_LANE_MAX))
     end
-    local span = deadline_span(x)
+    local span = transition.deadline_span(x)
     x.deadline_at = span and x.now + span
     x.retries, x.reclaims, x.replays = 0, 0, x.replays + 1
     transition.remember_mutation(x, mutation_id, 'replay', { reply.int(x.attempts) })

@@ -50,7 +50,7 @@ end
 
 -- Starts the first lease of a ready execution; the definition, the input and what a row of the
 -- claim needs, or nil when it is not plain.
-function plain.claim(call, id, source, lease_id, owner, lease_ttl_ms)
+function plain.claim(call, id, from, lease_id, owner, lease_ttl_ms)
   local key, fine, version, state, flags, updated_at, _, due, epoch, attempts, definition, birth,
     extras, _, _, parts, input, result, past = read(call, id)
   if not fine or state ~= 'r' or parts ~= '' or flags > FLAGS_MAX or due > 0 or attempts > 0
@@ -58,7 +58,7 @@ function plain.claim(call, id, source, lease_id, owner, lease_ttl_ms)
     return nil
   end
   local d = record.definition(definition)
-  if not d or d.route ~= source.route or d.lane_path ~= source.lane_path
+  if not d or d.route ~= from.route or d.lane_path ~= from.lane_path
     or d.policy.attempt_timeout_ms then
     return nil
   end

@@ -42,9 +42,6 @@ take.form = { what = 'empty or a pack of the arguments of a claim', read = funct
   return group
 end }
 
--- Most heads of one ready index that are read at a time.
-local HEADS = 64
-
 -- Reads the memory of a slot: the claim it holds and what that took; nil when it lapsed.
 local function recall(call, c)
   local memory = store.read(false, 'GET', c.memory_key)
@@ -159,68 +156,11 @@ local function row(x)
   }, bytes + #x.input
 end
 
--- The ready indexes that a claim may take from: those whose route the worker offers.
-local function sources(call, c)
-  local found, seen = {}, {}
-  local function add(lane_path, route)
-    found[#found + 1] = { key = keys.ready(call.base, lane_path, route), lane_path = lane_path,
-      route = route, heads = {}, at = 1, consumed = 0, more = true }
-  end
-  for _, lane in ipairs(c.lanes) do
-    local lane_path = c.namespace .. ':' .. lane
-    if not seen[lane_path] then
-      seen[lane_path] = true
-      add(lane_path, '')
-      for _, route in ipairs(index.routes(call, lane_path)) do
-        if policy.offered(c.offers, route) then
-          add(lane_path, route)
-        end
-      end
-    end
-  end
-  return found
-end
-
--- Returns score and id of the first entry of a source that was not consumed; reads more of the
--- index when needed. Nothing leaves the index before the flush, so places stay good.
-local function head(source, wanted)
-  if source.at > #source.heads then
-    if not source.more then
-      return nil
-    end
-    source.heads = store.read({}, 'ZRANGE', source.key, source.consumed,
-      source.consumed + wanted - 1, 'WITHSCORES')
-    source.at = 1
-    source.more = #source.heads == 2 * wanted
-    if #source.heads == 0 then
-      return nil
-    end
-  end
-  return tonumber(source.heads[source.at + 1]), source.heads[source.at]
-end
-
--- Returns the source with the lowest (score, id), and that id; nil when all are empty.
-function take.best(all, wanted)
-  if #all == 1 then
-    local _, id = head(all[1], wanted)
-    return id and all[1], id
-  end
-  local first, first_score, first_id
-  for _, source in ipairs(all) do
-    local score, id = head(source, wanted)
-    if score and (not first or score < first_score
-        or (score == first_score and id < first_id)) then
-      first, first_score, first_id = source, score, id
-    end
-  end
-  return first, first_id
-end
-
 -- Starts the first lease of an execution that is plain; its row and bytes, or nil.
-local function start_plain(call, c, source, id)
+local function start_plain(call, c, from, id)
   local first = lease_id(c, #c.taken)
   local d, input, epoch, expires_at, extras =
-    plain.claim(call, id, source, first, c.owner, c.lease_ttl_ms)
+    plain.claim(call, id, from, first, c.owner, c.lease_ttl_ms)
   if not d then
     return nil
   end
@@ -239,15 +179,9 @@ local function start(call, c, x)
   return row(x)
 end
 
--- Tells whether a source is the ready index of a record.
-local function holds(source, x)
-  local d = x.definition
-  return source.route == d.route and source.lane_path == d.lane_path
-end
-
 -- Tells whether a visited record is ready in a source, and reads its input.
-local function can_start(source, x)
-  if not x or x.is_gone or x.state ~= 'r' or not holds(source, x) then
+local function can_start(from, x)
+  if not x or x.is_gone or x.state ~= 'r' or not source.holds(from, x) then
     return false
   end
   x.input = execution.input(x)
@@ -256,9 +190,9 @@ local function can_start(source, x)
 end
 
 -- Saves an entry of a ready index that turned out not ready as it is.
-local function pass_over(call, source, id, x)
-  if not x or x.is_lost or x.was_state ~= 'r' or not holds(source, x) then
-    index.remove(call, source.key, id)
+local function pass_over(call, from, id, x)
+  if not x or x.is_lost or x.was_state ~= 'r' or not source.holds(from, x) then
+    index.remove(call, from.key, id)
   end
   if x and x.is_gone then
     execution.remove(call, x)
@@ -269,26 +203,25 @@ end
 
 -- Takes from the ready indexes; returns the rows and whether more is ready.
 local function take_ready(call, c)
-  local all, rows, bytes, passed = sources(call, c), {}, 0, 0
-  local wanted = math.min(c.count_max + 1, HEADS)
+  local all, rows, bytes, passed = source.all(call, c), {}, 0, 0
   while true do
-    local source, id = take.best(all, wanted)
-    if not source then
+    local from, id = source.best(all, c.count_max + 1)
+    if not from then
       return rows, false
     end
     if #rows >= c.count_max or bytes >= limits.CLAIM_REPLY_BYTES_MAX
       or passed >= limits.CLAIM_TICK_MAX then
       return rows, true
     end
-    source.at, source.consumed = source.at + 2, source.consumed + 1
-    local taken, size = start_plain(call, c, source, id)
+    source.consume(from)
+    local taken, size = start_plain(call, c, from, id)
     if not taken then
       local x = settle.visit(call, id)
-      if can_start(source, x) then
+      if can_start(from, x) then
         taken, size = start(call, c, x)
       else
         passed = passed + 1
-        pass_over(call, source, id, x)
+        pass_over(call, from, id, x)
       end
     end
     if taken then
@@ -311,7 +244,7 @@ local function recalled(call, c)
       end
     end
   end
-  return rows, take.best(sources(call, c), 1) ~= nil
+  return rows, source.best(source.all(call, c), 1) ~= nil
 end
 
 local function remember(call, c)

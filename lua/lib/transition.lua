@@ -170,3 +170,14 @@ function transition.claim(x, lease_id, worker)
   x.lease = { id = lease_id, kind = kind, expires_at = now + worker.lease_ttl_ms }
   x.updated_at = now
 end
+
+-- Returns from the submission to the deadline; nil without a deadline.
+function transition.deadline_span(x)
+  local birth = record.birth(x)
+  local deadline = birth.deadline
+  if deadline == '' then
+    return nil
+  end
+  local n = tonumber(string.sub(deadline, 2))
+  return string.sub(deadline, 1, 1) == '+' and n or n - birth.created_at
+end

@@ -25,8 +25,7 @@ const fn family(pattern: &'static str, kind: &'static str) -> Family {
 
 /// Every family. What each holds and what bounds it is in `docs/keys.md`.
 pub const FAMILIES: &[Family] = &[
-    family("ff:{fp:N}:x:<uuid>", "hash"),
-    family("ff:{fp:N}:x:<uuid>:more", "hash"),
+    family("ff:{fp:N}:x:<uuid>", "string"),
     family("ff:{fp:N}:x:<uuid>:in", "string"),
     family("ff:{fp:N}:x:<uuid>:out", "string"),
     family("ff:{fp:N}:x:<uuid>:turns", "list"),

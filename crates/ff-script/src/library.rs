@@ -56,6 +56,7 @@ library! {
     "lib/settle.lua",
     "lib/fence.lua",
     "lib/plain.lua",
+    "lib/source.lua",
     "lib/take.lua",
     "lib/view.lua",
     "lib/doctor.lua",

@@ -355,7 +355,7 @@ impl Plan {
         }
     }
 
-    /// Several ends: of the newest handles, which may be stale or of the same execution, and of this
+    /// Several ends: of the newest handles, which may be stale or of one execution, and of this
     /// one, now and then twice.
     fn completions(
         &self,

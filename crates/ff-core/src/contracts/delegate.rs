@@ -147,8 +147,9 @@ macro_rules! delegate_terminal_backend {
             {
                 async fn complete_execution(request: $crate::contracts::terminal::CompleteExecution)
                     -> $crate::contracts::terminal::TurnEnded<()>;
-                async fn complete_executions(request: $crate::contracts::terminal::CompleteExecutions)
-                    -> $crate::contracts::terminal::ExecutionsCompleted;
+                async fn complete_executions(
+                    request: $crate::contracts::terminal::CompleteExecutions
+                ) -> $crate::contracts::terminal::ExecutionsCompleted;
                 async fn fail_execution(request: $crate::contracts::terminal::FailExecution)
                     -> $crate::contracts::terminal::TurnEnded<
                         $crate::contracts::terminal::FailOutcome,

@@ -1,0 +1,73 @@
+-- Sources: the ready indexes that a claim takes from, merged by their order.
+
+-- Most heads of one ready index that are read at a time.
+local HEADS = 64
+
+-- The ready indexes that a claim may take from: those whose route the worker offers.
+function source.all(call, c)
+  local found, seen = {}, {}
+  local function add(lane_path, route)
+    found[#found + 1] = { key = keys.ready(call.base, lane_path, route), lane_path = lane_path,
+      route = route, heads = {}, at = 1, consumed = 0, more = true }
+  end
+  for _, lane in ipairs(c.lanes) do
+    local lane_path = c.namespace .. ':' .. lane
+    if not seen[lane_path] then
+      seen[lane_path] = true
+      add(lane_path, '')
+      for _, route in ipairs(index.routes(call, lane_path)) do
+        if policy.offered(c.offers, route) then
+          add(lane_path, route)
+        end
+      end
+    end
+  end
+  return found
+end
+
+-- Returns score and id of the first entry of a source that was not consumed; reads more of the
+-- index when needed. Nothing leaves the index before the flush, so places stay good.
+local function head(from, wanted)
+  if from.at > #from.heads then
+    if not from.more then
+      return nil
+    end
+    from.heads = store.read({}, 'ZRANGE', from.key, from.consumed,
+      from.consumed + wanted - 1, 'WITHSCORES')
+    from.at = 1
+    from.more = #from.heads == 2 * wanted
+    if #from.heads == 0 then
+      return nil
+    end
+  end
+  return tonumber(from.heads[from.at + 1]), from.heads[from.at]
+end
+
+-- Returns the source with the lowest (score, id), and that id; nil when all are empty.
+function source.best(all, wanted)
+  wanted = math.min(wanted, HEADS)
+  if #all == 1 then
+    local _, id = head(all[1], wanted)
+    return id and all[1], id
+  end
+  local first, first_score, first_id
+  for _, from in ipairs(all) do
+    local score, id = head(from, wanted)
+    if score and (not first or score < first_score
+        or (score == first_score and id < first_id)) then
+      first, first_score, first_id = from, score, id
+    end
+  end
+  return first, first_id
+end
+
+-- Takes note that the first entry of a source was seen to.
+function source.consume(from)
+  from.at, from.consumed = from.at + 2, from.consumed + 1
+end
+
+-- Tells whether a source is the ready index of a record.
+function source.holds(from, x)
+  local d = x.definition
+  return from.route == d.route and from.lane_path == d.lane_path
+end

@@ -28,7 +28,11 @@ local function known(call, id, fingerprint)
   if not x then
     return execution.damaged()
   end
-  if not settle.run(x, x.now) then
+  local settled, stays = pcall(settle.run, x, x.now)
+  if not settled then
+    return execution.damaged()
+  end
+  if not stays then
     return nil, x
   end
   if record.birth(x).fingerprint == fingerprint then

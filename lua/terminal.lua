@@ -44,6 +44,17 @@ command.define('ff_complete_execution', {
   end,
 })
 
+-- Refuses results that are too many bytes together; nil when they are not, or when there is one.
+local function too_large(groups)
+  local bytes, stride = 0, groups.stride
+  for n = 1, groups.count do
+    bytes = bytes + math.max(0, #groups.values[groups.first + n * stride - 1] - 1)
+  end
+  if groups.count > 1 and bytes > limits.COMPLETIONS_BYTES_MAX then
+    return reply.refuse('invalid_argument', 'results are more than 4 MiB together')
+  end
+end
+
 -- Ends executions with success, one sub-reply each, in order: one that is refused does not touch
 -- the others. With a claim, then takes the next work.
 -- KEYS: base. ARGV: next, groups of handle and result.
@@ -53,15 +64,20 @@ command.define('ff_complete_executions', {
   group = COMPLETION,
   groups_max = limits.COMPLETIONS_MAX,
   body = function(call, groups, claim)
-    local no = take.malformed_group(claim)
+    local no = take.malformed_group(claim) or too_large(groups)
     if no then
       return no
     end
     local v, stride, answers = groups.values, groups.stride, {}
     for n = 1, groups.count do
       local i = groups.first + (n - 1) * stride
-      answers[n] = complete(call, v[i], v[i + 1], v[i + 2], v[i + 3], v[i + 4], v[i + 5])
-        or reply.ok()
+      local fine, refusal =
+        pcall(complete, call, v[i], v[i + 1], v[i + 2], v[i + 3], v[i + 4], v[i + 5])
+      if not fine then
+        -- What stands beside this record cannot be read: nothing of it was written.
+        call.peeked, refusal = nil, execution.damaged()
+      end
+      answers[n] = refusal or reply.ok()
     end
     index.flush(call)
     return reply.ok(answers, take.fused(call, claim))

@@ -135,6 +135,7 @@ function execution.save(call, x, lazy)
   save_due(call, x, lazy)
   waitpoint.summarise(x)
   redis.call('SET', x.key, record.encode(x))
+  save_owner(call, x)
   waitpoint.save(x)
   archive(x)
   if x.dropped_result then
@@ -146,7 +147,6 @@ function execution.save(call, x, lazy)
   if x.long_result then
     redis.call('SET', x.key .. ':out', x.long_result)
   end
-  save_owner(call, x)
   notice(call, x)
   remember(x)
 end

@@ -54,7 +54,7 @@ function plain.claim(call, id, from, lease_id, owner, lease_ttl_ms)
   local key, fine, version, state, flags, updated_at, _, due, epoch, attempts, definition, birth,
     extras, _, _, parts, input, result, past = read(call, id)
   if not fine or state ~= 'r' or parts ~= '' or flags > FLAGS_MAX or due > 0 or attempts > 0
-    or version ~= record.VERSION or past ~= #call.peeked + 1 then
+    or version ~= record.VERSION or past ~= #call.peeked + 1 or not record.is_birth(birth) then
     return nil
   end
   local d = record.definition(definition)
@@ -86,7 +86,8 @@ function plain.complete(call, id, attempt_index, attempt_id, lease_id, lease_epo
   if not fine or state ~= 'a' or epoch ~= lease_epoch or stored_id ~= attempt_id
     or attempt_id ~= lease_id or attempts ~= attempt_index + 1 or flags > FLAGS_MAX
     or not record.is_first_lease(parts) or due <= now + 1 or due <= updated_at + 1
-    or version ~= record.VERSION or past ~= #call.peeked + 1 then
+    or version ~= record.VERSION or past ~= #call.peeked + 1 or not record.is_birth(birth)
+    or not string.find(owner, ':', 1, true) then
     return nil
   end
   local d = record.definition(definition)

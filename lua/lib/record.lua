@@ -4,7 +4,7 @@
 record.VERSION = 1
 -- Version, state, flags and small numbers, times and counts; then texts with their lengths before.
 record.FORMAT = '>Bc1BI6i6I6I6I4' .. 'Hc0Hc0I4c0Bc0Bc0I4c0Hc0Hc0'
-local BIRTH, BIRTH_BYTES_MIN = '>I6Bc0Bc0Bc0Bc0', 10
+local BIRTH, BIRTH_TEXTS_AT = '>I6Bc0Bc0Bc0Bc0', 7
 -- The parts that only some records have, one after the other: what it is, its length, its text.
 local PART, PART_BYTES = '>c1I4', 5
 local LEASE, LEASE_BYTES, LEASE_TEXT = '>c1I6', 7, 'c1I6c0'
@@ -158,7 +158,7 @@ end
 
 -- Tells whether parts are a fresh lease and nothing else.
 function record.is_first_lease(parts)
-  return #parts == PART_BYTES + LEASE_BYTES and string.find(parts, '^L....f') ~= nil
+  return #parts == PART_BYTES + LEASE_BYTES and string.sub(parts, 1, 6) == 'L\0\0\0\7f'
 end
 
 -- Writes the part of an ended turn.
@@ -228,6 +228,15 @@ function record.write_birth(created_at, fingerprint, start, deadline, fairness)
     deadline, #fairness, fairness)
 end
 
+-- Tells whether a text can be read as what write_birth wrote.
+function record.is_birth(text)
+  local at = BIRTH_TEXTS_AT
+  for _ = 1, 4 do
+    at = at + 1 + (string.byte(text, at) or 256)
+  end
+  return at == #text + 1
+end
+
 -- Reads what write_birth wrote.
 function record.birth(x)
   local created_at, fingerprint, start, deadline, fairness = struct.unpack(BIRTH, x.birth)
@@ -264,7 +273,7 @@ local function decode(id, key, text)
     has_long_input = small % 2 == LONG_INPUT, has_long_result = small >= LONG_RESULT,
   }
   local sound = version == record.VERSION and past == #text + 1 and x.definition
-    and (parts == '' or read_parts(x, parts)) and fits_state(x) and #birth >= BIRTH_BYTES_MIN
+    and (parts == '' or read_parts(x, parts)) and fits_state(x) and record.is_birth(birth)
     and (attempts == 0 or (attempt_id ~= '' and string.find(owner, ':', 1, true)))
   return sound and x or nil
 end

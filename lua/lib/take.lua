@@ -201,6 +201,16 @@ local function pass_over(call, from, id, x)
   end
 end
 
+-- Takes or passes over what the first entry of a source stands for, by the rules: its row and
+-- bytes, nil when it was passed over.
+local function take_by_rules(call, c, from, id)
+  local x = settle.visit(call, id)
+  if can_start(from, x) then
+    return start(call, c, x)
+  end
+  pass_over(call, from, id, x)
+end
+
 -- Takes from the ready indexes; returns the rows and whether more is ready.
 local function take_ready(call, c)
   local all, rows, bytes, passed = source.all(call, c), {}, 0, 0
@@ -216,13 +226,11 @@ local function take_ready(call, c)
     source.consume(from)
     local taken, size = start_plain(call, c, from, id)
     if not taken then
-      local x = settle.visit(call, id)
-      if can_start(from, x) then
-        taken, size = start(call, c, x)
-      else
-        passed = passed + 1
-        pass_over(call, from, id, x)
-      end
+      -- What stands beside a damaged record must not cost the claim what it took before.
+      local fine
+      fine, taken, size = pcall(take_by_rules, call, c, from, id)
+      taken = fine and taken
+      passed = passed + (taken and 0 or 1)
     end
     if taken then
       rows[#rows + 1] = taken

@@ -64,9 +64,13 @@ function turn.archive(x)
     t.category or '', t.reason or '')
 end
 
+-- Reads what archive packed; nil when it is damaged: what was then is told by nothing any more.
 local function from_archive(text)
-  local parts = pack.split(text)
-  local t = turn.decode(parts[1])
+  local parts = pack.split(text) or {}
+  local t = #parts == 6 and turn.decode(parts[1])
+  if not t then
+    return nil
+  end
   t.attempt_id, t.owner, t.suspension_id = parts[2], parts[3], parts[4]
   t.category, t.reason = parts[5], parts[6]
   return t
@@ -74,7 +78,8 @@ end
 
 -- Returns the id of the suspension that an archived turn ended by; empty for none.
 function turn.archived_suspension(text)
-  return from_archive(text).suspension_id
+  local t = from_archive(text)
+  return t and t.suspension_id or ''
 end
 
 -- Returns the last turn of a record with the facts that the record holds for it.

@@ -47,8 +47,8 @@ local function resume_row(x, entry)
   end
   local field = prefix == 'r' and 'r:' .. id or id
   local found = store.read({}, 'HMGET', x.key .. ':sig', field, prefix .. 'p:' .. id)
-  if found[1] then
-    local p = pack.split(found[1])
+  local p = found[1] and pack.split(found[1])
+  if p and #p >= 10 then
     return { id, p[5], p[6], p[7], p[8], p[9], p[10], found[2] or '' }
   end
 end

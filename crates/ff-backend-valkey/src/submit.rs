@@ -70,21 +70,33 @@ impl ValkeyBackend {
         outcomes
     }
 
+    /// Makes one call. An item whose lane has defaults that cannot be read fails alone.
     async fn submit_call(&self, base: &str, call: &Batch<'_>) -> EngineResult<Vec<Outcome>> {
         let mut groups = Vec::with_capacity(call.len() * SUBMIT_EXECUTIONS.group.arguments.len());
+        let mut unread = Vec::with_capacity(call.len());
         for (_, item) in call {
-            let defaults = self.lane_defaults(&item.namespace, &item.lane).await?;
-            groups.extend(group(item, &defaults));
+            let defaults = self.lane_defaults(&item.namespace, &item.lane).await;
+            unread.push(defaults.map(|defaults| groups.extend(group(item, &defaults))).err());
         }
-        let mut fields =
-            self.caller.ok(&SUBMIT_EXECUTIONS, base, [], &groups, &Subject::NONE).await?;
-        let replies = fields.replies("outcomes")?;
-        if replies.len() != call.len() {
-            let got = ff_script::Value::Int(i64::try_from(replies.len()).unwrap_or(i64::MAX));
-            return Err(fields.bad("outcomes", "one outcome an item", &got));
+        let mut replies = Vec::new();
+        if !groups.is_empty() {
+            let function = &SUBMIT_EXECUTIONS;
+            let mut fields = self.caller.ok(function, base, [], &groups, &Subject::NONE).await?;
+            replies = fields.replies("outcomes")?;
+            if replies.len() != unread.iter().filter(|error| error.is_none()).count() {
+                let got = ff_script::Value::Int(i64::try_from(replies.len()).unwrap_or(i64::MAX));
+                return Err(fields.bad("outcomes", "one outcome an item", &got));
+            }
         }
-        let items = call.iter().map(|(_, item)| *item);
-        Ok(replies.into_iter().zip(items).map(|(reply, item)| outcome(reply, item)).collect())
+        let mut replies = replies.into_iter();
+        let outcomes = call.iter().zip(unread).map(|((_, item), error)| match error {
+            Some(error) => Err(error),
+            None => match replies.next() {
+                Some(reply) => outcome(reply, item),
+                None => Err(BugKind::Invariant("an item had no reply".to_owned()).into()),
+            },
+        });
+        Ok(outcomes.collect())
     }
 }
 

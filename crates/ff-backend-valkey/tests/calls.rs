@@ -8,7 +8,7 @@ use ff_core::contracts::lease::RenewLease;
 use ff_core::contracts::signal::{DeliverSignal, Signal};
 use ff_core::contracts::stream::{AppendFrame, Frame};
 use ff_core::contracts::suspend::{ConditionMatcher, ExecutionSuspended, SuspendExecution};
-use ff_core::contracts::terminal::CompleteExecution;
+use ff_core::contracts::terminal::{CompleteExecution, CompleteExecutions, Completion};
 use ff_core::contracts::{
     ClaimBackend, LeaseBackend, SignalBackend, StreamBackend, SuspendBackend, TerminalBackend,
 };
@@ -104,10 +104,18 @@ on_each_version! {
         let claimed = takes(at, 1, "claim 100", backend.claim_execution(claim(100))).await;
         let executions = claimed.expect("a claim").executions;
         assert_eq!(executions.len(), 100);
-        let handles = executions.into_iter().map(|claimed| claimed.handle).collect();
-        let request = RenewLease { handles, lease_ttl_ms: 30_000 };
+        let handles: Vec<Handle> = executions.into_iter().map(|claimed| claimed.handle).collect();
+        let request = RenewLease { handles: handles.clone(), lease_ttl_ms: 30_000 };
         let renewed = takes(at, 1, "renew 100", backend.renew_lease(request)).await;
         assert_eq!(renewed.expect("a renewal").iter().filter(|one| one.is_ok()).count(), 100);
+        submit_many(&backend, 100).await;
+        let completion = |handle| Completion { handle, result: None };
+        let completions = handles.into_iter().map(completion).collect();
+        let request = CompleteExecutions { completions, next: Some(claim(100)) };
+        let ended = takes(at, 1, "complete 100 and claim 100", backend.complete_executions(request));
+        let ended = ended.await.expect("completions");
+        assert_eq!(ended.outcomes.iter().filter(|one| one.is_ok()).count(), 100);
+        assert_eq!(ended.next.expect("a claim came with them").executions.len(), 100);
         takes(at, 3, "submit 1 001", submit_many(&backend, 1_001)).await;
     }
 

@@ -6,14 +6,18 @@ use ff_backend_valkey::ValkeyBackend;
 use ff_core::contracts::claim::Tick;
 use ff_core::contracts::inspect::ListExecutions;
 use ff_core::contracts::lease::RenewLease;
-use ff_core::contracts::terminal::{CompleteExecution, ReleaseExecution};
+use ff_core::contracts::suspend::CreatePendingWaitpoint;
+use ff_core::contracts::terminal::{
+    CompleteExecution, CompleteExecutions, Completion, ReleaseExecution,
+};
 use ff_core::contracts::{
-    AdminBackend, ClaimBackend, InspectBackend, LeaseBackend, SubmitBackend, TerminalBackend,
+    AdminBackend, ClaimBackend, InspectBackend, LeaseBackend, SubmitBackend, SuspendBackend,
+    TerminalBackend,
 };
 use ff_core::error::{BugKind, EngineError};
 use ff_core::keys::{execution, partition_base};
 use ff_core::state::PublicState;
-use ff_core::{ExecutionId, Handle};
+use ff_core::{ExecutionId, Handle, WaitpointId};
 use ff_testserver::Connection;
 use support::{claim, complete, connect, item, partition, raw, submit};
 
@@ -184,6 +188,33 @@ on_each_version! {
         let renewed = backend.renew_lease(request).await.expect("a renewal");
         assert!(renewed[0].is_ok() && renewed[2].is_ok(), "{renewed:?}");
         assert!(renewed[1].as_ref().is_err_and(|error| is_damaged(error, damaged)), "{renewed:?}");
+    }
+
+    async fn what_is_damaged_beside_one_record_does_not_touch_ends_beside_it(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let mut completions = Vec::new();
+        for _ in 0..3 {
+            let handle = support::started(&backend).await.handle;
+            completions.push(Completion { handle, result: Some("fine".into()) });
+        }
+        let damaged = &completions[1].handle;
+        let request = CreatePendingWaitpoint {
+            handle: damaged.clone(),
+            waitpoint_id: WaitpointId::generate(),
+            waitpoint_key: "key".parse().expect("legal"),
+            expires_in_ms: 60_000,
+        };
+        let opened = backend.create_pending_waitpoint(request).await.expect("a waitpoint");
+        let id = damaged.execution_id();
+        let field = opened.waitpoint_id.to_string();
+        write(&mut at, &["HSET", &format!("{}:wp", execution(id)), &field, JUNK]);
+        let waiting = submit(&backend).await;
+        let request = CompleteExecutions { completions, next: Some(claim(3)) };
+        let ended = backend.complete_executions(request).await.expect("ends");
+        assert!(ended.outcomes[0].is_ok() && ended.outcomes[2].is_ok(), "{ended:?}");
+        assert!(ended.outcomes[1].as_ref().is_err_and(|error| is_damaged(error, id)), "{ended:?}");
+        assert_eq!(ended.next.expect("a claim").executions[0].handle.execution_id(), waiting);
     }
 
     async fn a_key_of_another_type_gives_way_to_the_first_write(server: Server) {

@@ -99,12 +99,13 @@ pub fn complete(handle: &Handle) -> CompleteExecution {
     CompleteExecution { handle: handle.clone(), result: None, next: None }
 }
 
-/// Ends with a result.
+/// Ends several with success and no result.
 pub fn complete_many(handles: &[&Handle]) -> CompleteExecutions {
     let completion = |handle: &&Handle| Completion { handle: (*handle).clone(), result: None };
     CompleteExecutions { completions: handles.iter().map(completion).collect(), next: None }
 }
 
+/// Ends with a result.
 pub fn complete_with(handle: &Handle, result: impl Into<bytes::Bytes>) -> CompleteExecution {
     CompleteExecution { result: Some(result.into()), ..complete(handle) }
 }

@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 3;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "411f439bbef7f0fd3286cab34d76bb14c71c97d5b6bad49024d2217eaed2addf";
+pub const CONTENT_HASH: &str = "1b155988f90cb45f4866781dcbbba86aaf2dbaeae352f5e1f2d78fcd3ee57647";

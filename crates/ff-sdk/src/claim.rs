@@ -15,6 +15,7 @@ use ff_core::ids::{ClaimId, ExecutionId};
 use ff_core::limits::CLAIM_COUNT_MAX;
 use ff_core::partition::Partition;
 use ff_core::time::TimestampMs;
+use futures::future::join_all;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Instrument;
@@ -213,7 +214,7 @@ impl Core {
         let core = self.clone();
         let claiming = async move {
             let _slot = slot;
-            let answer = core.send_claim(&call, sent_at).await;
+            let answer = core.send_claim(&call, sent_at, false).await;
             if let (Ok(claimed), Some(look)) = (&answer, look) {
                 core.note_claimed(look, claimed);
             }
@@ -241,10 +242,10 @@ impl Core {
         &self,
         call: &ClaimCall,
         first_sent_at: TimestampMs,
+        mut in_doubt: bool,
     ) -> EngineResult<ExecutionsClaimed> {
         let until = first_sent_at.plus_ms(self.config.lease_ttl_ms());
         let mut backoff = Backoff::new();
-        let mut in_doubt = false;
         loop {
             let error = match self.send_claim_once(call).await {
                 Err(error) if may_resend(&error) => error,
@@ -287,7 +288,7 @@ impl Core {
 
     /// Gives back what nobody has begun to work on.
     pub(crate) async fn release_untouched(&self, executions: Vec<ClaimedExecution>) {
-        for claimed in executions {
+        let releases = executions.into_iter().map(|claimed| async move {
             let execution_id = claimed.handle.execution_id();
             let request = ReleaseExecution {
                 handle: claimed.handle,
@@ -297,7 +298,8 @@ impl Core {
             if let Err(error) = send(&*self.clock, release).await {
                 tracing::warn!(%execution_id, %error, "unused work was not given back");
             }
-        }
+        });
+        join_all(releases).await;
     }
 
     pub(crate) fn task(

@@ -176,8 +176,12 @@ where
         }
     }
     // A claim that was in flight at the shutdown gives back what it took.
+    let claims = async {
+        crew.ends.settled().await;
+        let _slot = core.waiting_slot.lock().await;
+    };
     tokio::select! {
-        _ = core.waiting_slot.lock() => {}
+        () = claims => {}
         () = core.clock.sleep_until(give_up_at) => {}
     }
 }

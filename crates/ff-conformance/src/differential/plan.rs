@@ -318,7 +318,12 @@ impl Plan {
                 let bytes = Bytes::from(vec![0x80; usize::from(variant % 90)]);
                 let result = Some(bytes).filter(|_| !variant.is_multiple_of(3));
                 if odd(variant) {
-                    return Call::CompleteMany(self.completions(handle, result, amount, next));
+                    return Call::CompleteMany(self.completions(
+                        handle,
+                        result.as_ref(),
+                        amount,
+                        next,
+                    ));
                 }
                 Call::Complete(CompleteExecution { handle, result, next })
             }
@@ -360,7 +365,7 @@ impl Plan {
     fn completions(
         &self,
         handle: Handle,
-        result: Option<Bytes>,
+        result: Option<&Bytes>,
         amount: u16,
         next: Option<ClaimExecution>,
     ) -> CompleteExecutions {
@@ -369,7 +374,7 @@ impl Plan {
         if amount % 5 == 4 {
             handles.push(handle);
         }
-        let completion = |handle| Completion { handle, result: result.clone() };
+        let completion = |handle| Completion { handle, result: result.cloned() };
         CompleteExecutions { completions: handles.into_iter().map(completion).collect(), next }
     }
 

@@ -3,7 +3,7 @@
 use super::FlowFabricClient;
 use crate::error::SdkError;
 use crate::resend::{Backoff, SENDS_MAX, is_in_doubt, is_unavailable};
-use crate::together::Together;
+use crate::together::{Together, Turn};
 use bytes::Bytes;
 use ff_core::contracts::EngineBackend;
 use ff_core::contracts::submit::{
@@ -218,7 +218,7 @@ impl FlowFabricClient {
 #[derive(Debug)]
 pub(super) struct Submissions {
     backend: Arc<dyn EngineBackend>,
-    waiting: Together<Waiting>,
+    waiting: Arc<Together<Waiting>>,
 }
 
 /// A submission on its way, and who waits for it.
@@ -230,7 +230,7 @@ struct Waiting {
 
 impl Submissions {
     pub(super) fn new(backend: Arc<dyn EngineBackend>) -> Self {
-        Self { backend, waiting: Together::default() }
+        Self { backend, waiting: Arc::default() }
     }
 
     /// Submits an item together with those that wait for the same partition. The call is a tokio
@@ -238,14 +238,14 @@ impl Submissions {
     async fn submit(self: &Arc<Self>, item: SubmitExecution) -> EngineResult<ExecutionSubmitted> {
         let partition = item.execution_id.partition();
         let (seat, outcome) = oneshot::channel();
-        if self.waiting.join(partition, Waiting { item, seat }) {
+        if let Some(mut turn) = self.waiting.join(partition, Waiting { item, seat }) {
             let all = self.clone();
             let calling = async move {
                 // Callers that are about to submit come along.
                 tokio::task::yield_now().await;
                 while {
-                    all.call(partition).await;
-                    all.waiting.goes_on(partition)
+                    all.call(&turn).await;
+                    turn.goes_on()
                 } {}
             };
             tokio::spawn(calling.in_current_span());
@@ -253,10 +253,9 @@ impl Submissions {
         outcome.await.unwrap_or_else(|_| Err(no_outcome()))
     }
 
-    async fn call(&self, partition: Partition) {
+    async fn call(&self, turn: &Turn<Waiting>) {
         let bytes_of = |waiting: &Waiting| waiting.item.input.len();
-        let (count_max, bytes_max) = (SUBMIT_CALL_ITEMS_MAX, SUBMIT_CALL_BYTES_MAX);
-        let waiting = self.waiting.take(partition, count_max, bytes_max, bytes_of);
+        let waiting = turn.take(SUBMIT_CALL_ITEMS_MAX, SUBMIT_CALL_BYTES_MAX, bytes_of);
         if waiting.is_empty() {
             return;
         }

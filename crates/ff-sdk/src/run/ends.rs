@@ -3,28 +3,34 @@
 use super::chain::Phase;
 use crate::claim::ClaimCall;
 use crate::lookout::Look;
-use crate::resend::{may_resend, send_until};
+use crate::resend::{may_resend, no_answer, send_until};
 use crate::run::TaskContext;
 use crate::terminal::NotEnded;
-use crate::together::Together;
+use crate::together::{Together, Turn};
 use crate::worker::Core;
 use bytes::Bytes;
 use ff_core::contracts::claim::{ClaimExecution, ClaimedExecution, ExecutionsClaimed};
 use ff_core::contracts::terminal::{CompleteExecutions, Completion, ExecutionsCompleted};
-use ff_core::error::{BugKind, EngineResult};
+use ff_core::error::{EngineError, EngineResult};
 use ff_core::limits::{CLAIM_COUNT_MAX, COMPLETIONS_BYTES_MAX, COMPLETIONS_MAX};
 use ff_core::partition::Partition;
 use ff_core::time::TimestampMs;
-use std::sync::Arc;
+use futures::future::join_all;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 use tracing::Instrument;
+
+const OP: &str = "complete_executions";
 
 /// The completions of a worker loop.
 #[derive(Debug)]
 pub(super) struct Ends {
     core: Arc<Core>,
     phase: watch::Receiver<Phase>,
-    waiting: Together<Member>,
+    waiting: Arc<Together<Member>>,
+    /// The calls on their way.
+    calls: Mutex<JoinSet<()>>,
 }
 
 /// A completion on its way, and who waits for it.
@@ -55,7 +61,7 @@ pub(super) struct Fused {
 
 impl Ends {
     pub(super) fn new(core: Arc<Core>, phase: watch::Receiver<Phase>) -> Self {
-        Self { core, phase, waiting: Together::default() }
+        Self { core, phase, waiting: Arc::default(), calls: Mutex::default() }
     }
 
     /// Completes a task together with those that end at the same time. With a slot, what is claimed
@@ -73,54 +79,70 @@ impl Ends {
         let partition = task.execution_id().partition();
         let (seat, verdict) = oneshot::channel();
         let member = Member { task: task.clone(), completion, slot, seat };
-        if self.waiting.join(partition, member) {
-            self.lead(partition).await;
+        if let Some(turn) = self.waiting.join(partition, member) {
+            self.spawn(turn);
         }
+        // The channel ends without a verdict when the runtime does.
         verdict.await.unwrap_or_else(|_| Verdict {
-            ended: Err(NotEnded::Refused(
-                BugKind::Invariant("nobody ended a completion".to_owned()).into(),
-            )),
+            ended: Err(NotEnded::NotLanded(no_answer(OP, self.core.clock.now()))),
             next: None,
         })
     }
 
-    /// Makes one call for those who wait in a partition, and leaves the rest to a task of its own.
-    async fn lead(self: &Arc<Self>, partition: Partition) {
-        // Handlers that are about to end come along.
-        tokio::task::yield_now().await;
-        self.call(partition).await;
-        if self.waiting.goes_on(partition) {
-            let ends = self.clone();
-            let rest = async move {
-                while {
-                    ends.call(partition).await;
-                    ends.waiting.goes_on(partition)
-                } {}
-            };
-            tokio::spawn(rest.in_current_span());
+    /// Calls for those who wait, in a task of its own: whoever is dropped meanwhile does not take
+    /// the others along.
+    fn spawn(self: &Arc<Self>, mut turn: Turn<Member>) {
+        let ends = self.clone();
+        let calling = async move {
+            // Handlers that are about to end come along.
+            tokio::task::yield_now().await;
+            while {
+                ends.call(&turn).await;
+                turn.goes_on()
+            } {}
+        };
+        let mut calls = self.calls();
+        while calls.try_join_next().is_some() {}
+        calls.spawn(calling.in_current_span());
+    }
+
+    fn calls(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves once no call is on its way any more.
+    pub(super) async fn settled(&self) {
+        loop {
+            let mut calls = std::mem::take(&mut *self.calls());
+            if calls.is_empty() {
+                return;
+            }
+            while calls.join_next().await.is_some() {}
         }
     }
 
-    async fn call(&self, partition: Partition) {
+    async fn call(&self, turn: &Turn<Member>) {
         let bytes_of = |member: &Member| member.completion.result.as_ref().map_or(0, Bytes::len);
-        let bytes_max = COMPLETIONS_BYTES_MAX;
-        let mut members = self.waiting.take(partition, COMPLETIONS_MAX, bytes_max, bytes_of);
+        let mut members = turn.take(COMPLETIONS_MAX, COMPLETIONS_BYTES_MAX, bytes_of);
         if members.is_empty() {
             return;
         }
-        let fused = self.fused(partition, &mut members);
+        let fused = self.fused(&mut members);
         let (outcomes, claimed) = match self.land(&members, fused.as_ref()).await {
             Ok(answer) => (answer.outcomes, answer.next),
             Err(error) => {
+                let outcomes = self.outcomes_after(&error, &members).await;
                 // Whose slot the claim used is told last: once it is known what the claim took.
                 let rest = members.split_off(1);
-                let outcomes = rest.iter().map(|_| Err(error.again())).collect();
-                self.tell(rest, outcomes, Vec::new(), TimestampMs::default()).await;
+                let (first, others) = split_first(outcomes);
+                self.tell(rest, others, Vec::new(), TimestampMs::default()).await;
                 let claimed = match &fused {
-                    Some(fused) if may_resend(&error) => self.repeat_claim(fused).await,
+                    Some(fused) if !matches!(error, EngineError::Validation { .. }) => {
+                        self.repeat_claim(fused).await
+                    }
                     _ => None,
                 };
-                (vec![Err(error)], claimed)
+                (first, claimed)
             }
         };
         let (next, sent_at) = match (claimed, &fused) {
@@ -128,6 +150,23 @@ impl Ends {
             _ => (Vec::new(), TimestampMs::default()),
         };
         self.tell(members, outcomes, next, sent_at).await;
+    }
+
+    /// Returns what became of each end after a call failed as a whole. What one of them has done to
+    /// the call must not touch the others, so each is sent again alone unless the store was away.
+    async fn outcomes_after(
+        &self,
+        error: &EngineError,
+        members: &[Member],
+    ) -> Vec<EngineResult<()>> {
+        if may_resend(error) || members.len() == 1 {
+            return members.iter().map(|_| Err(error.again())).collect();
+        }
+        let alone = members.iter().map(|member| async move {
+            let answer = self.land(std::slice::from_ref(member), None).await?;
+            answer.outcomes.into_iter().next().unwrap_or_else(|| Err(error.again()))
+        });
+        join_all(alone).await
     }
 
     /// Sends the ends until they are answered or the last of their leases has run out.
@@ -149,15 +188,16 @@ impl Ends {
                 next: fused.map(|fused| fused.claim.clone()),
             })
         };
-        send_until(&*core.clock, "complete_executions", until, send).await
+        send_until(&*core.clock, OP, until, send).await
     }
 
     /// Builds the claim for those whose place is to be filled again, in the slot of the first: no
     /// other claim uses it while its task waits here. That one goes to the front.
-    fn fused(&self, partition: Partition, members: &mut [Member]) -> Option<Fused> {
+    fn fused(&self, members: &mut [Member]) -> Option<Fused> {
         let first = members.iter().position(|member| member.slot.is_some())?;
         members.swap(0, first);
         let wanted = members.iter().filter(|member| member.slot.is_some()).count();
+        let partition = members[0].task.execution_id().partition();
         self.fuse(partition, members[0].slot?, wanted)
     }
 
@@ -192,7 +232,7 @@ impl Ends {
     /// own id, however long it takes, so that what it may have taken is not left lying.
     pub(super) async fn repeat_claim(&self, fused: &Fused) -> Option<ExecutionsClaimed> {
         let call = ClaimCall::Claim(fused.claim.clone());
-        match self.core.send_claim(&call, fused.sent_at).await {
+        match self.core.send_claim(&call, fused.sent_at, true).await {
             Ok(claimed) => Some(claimed),
             Err(error) => {
                 tracing::warn!(%error, "a claim went unanswered; what it took is claimed anew");
@@ -223,4 +263,10 @@ impl Ends {
         unused.extend(next);
         self.core.release_untouched(unused).await;
     }
+}
+
+/// Takes the first of a list off.
+fn split_first<T>(mut list: Vec<T>) -> (Vec<T>, Vec<T>) {
+    let rest = list.split_off(1.min(list.len()));
+    (list, rest)
 }

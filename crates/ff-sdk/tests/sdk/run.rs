@@ -8,7 +8,7 @@ use ff_core::contracts::claim::{ClaimExecution, ClaimSource};
 use ff_core::contracts::lease::CancelRequested;
 use ff_core::contracts::suspend::{ExecutionSuspended, SuspendExecution};
 use ff_core::contracts::terminal::*;
-use ff_core::error::{EngineError, ValidationKind};
+use ff_core::error::{BugKind, EngineError, ValidationKind};
 use ff_core::limits::PAYLOAD_BYTES_MAX;
 use ff_sdk::{FlowFabricWorker, TaskContext, TaskEnd, TaskError, TaskResult, WorkerConfig};
 use std::collections::{BTreeSet, HashMap};
@@ -141,6 +141,32 @@ async fn one_lease_lost_at_the_end_does_not_touch_the_ends_beside_it() {
     assert_eq!(calls(&fake)[0].completions.len(), 2);
     let ended: Vec<_> = completions(&fake).into_iter().filter_map(|end| end.result).collect();
     assert_eq!(ended[2].as_ref(), b"next");
+    assert_eq!(fake.count("fail_execution"), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_end_does_to_a_call_does_not_touch_the_others() {
+    let fake = Fake::new();
+    let (release, released) = watch::channel(false);
+    for input in [b"a", b"b"] {
+        fake.put(0, input);
+    }
+    let running = Loop::start(&fake, 2, move |task: TaskContext| {
+        let mut released = released.clone();
+        async move {
+            let _ = released.wait_for(|released| *released).await;
+            echo(task).await
+        }
+    })
+    .await;
+    let poison = BugKind::Invariant("one of them".to_owned());
+    fake.script("complete_executions", Step::Refuse(poison.into()));
+    fake.put(0, b"next");
+    release.send_replace(true);
+    until("the next task has ended", || completions(&fake).len() == 5).await;
+    let sizes: Vec<usize> = calls(&fake).iter().map(|call| call.completions.len()).collect();
+    assert_eq!(sizes, [2, 1, 1, 1], "the two together, each alone, the next");
     assert_eq!(fake.count("fail_execution"), 0);
     running.stop().await;
 }

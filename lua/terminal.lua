@@ -131,26 +131,13 @@ local function request_cancel(call, x, reason, grace_ms)
   index.notice(call, 'cancel:' .. x.id)
 end
 
--- Answers an operator's call that was made before; nil when it is not known. words: what each kind
--- of outcome is answered with.
-local function first_answer(x, mutation_id, words)
-  local kind, outcome = transition.mutation(x, mutation_id)
-  if not kind then
-    return nil
-  end
-  if not words[kind] then
-    return reply.refuse('id_taken', mutation_id)
-  end
-  return reply.ok(unpack(outcome))
-end
-
 -- Cancels for an operator.
 local function cancel_by_operator(call, id, reason, grace_ms, mutation_id)
   local x, no = execution.open(call, id)
   if not x then
     return no
   end
-  local first = first_answer(x, mutation_id, { cancel = true })
+  local first = transition.first_answer(x, mutation_id, { cancel = true })
   if first then
     return first
   end
@@ -284,7 +271,7 @@ command.define('ff_replay_execution', {
     if not x then
       return no
     end
-    local first = first_answer(x, mutation_id, { replay = true })
+    local first = transition.first_answer(x, mutation_id, { replay = true })
     if first then
       return first
     end

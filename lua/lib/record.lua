@@ -15,10 +15,8 @@ local WAITS = '>I4I4I4I4'
 local LONG_INPUT, LONG_RESULT, RESUMES = 1, 2, 4
 record.LONG_RESULT = LONG_RESULT
 
-local BEHAVIORS = {
-  fail = true, cancel = true, expire = true, auto_resume_with_timeout_signal = true,
-  escalate = true,
-}
+local BEHAVIORS = { fail = true, cancel = true, expire = true, escalate = true,
+  auto_resume_with_timeout_signal = true }
 
 -- What only few records have: the types of each fact, or of its parts.
 local RARE = {
@@ -27,8 +25,8 @@ local RARE = {
   suspension = { behavior = 'string', escalated = 'boolean' },
   progress = { percent = 'number', message = 'string' },
   score = 'number', mutations = 'string', last_grant = 'string', watched_until = 'number',
-  category = 'string', reason = 'string', resume_ids = 'string',
-  ended_suspension = 'string', ended_category = 'string', ended_reason = 'string',
+  category = 'string', reason = 'string', resume_ids = 'string', ended_suspension = 'string',
+  ended_category = 'string', ended_reason = 'string',
 }
 
 -- Tells whether a fact that was read is of its type.
@@ -163,8 +161,7 @@ end
 
 -- Writes the part of an ended turn.
 function record.turn_part(...)
-  local text = turn.write(...)
-  return struct.pack(PART, 'T', #text) .. text
+  return part('T', turn.write(...))
 end
 
 -- Writes the parts that a record has, in an order in which they can be read.

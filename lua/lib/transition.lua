@@ -145,6 +145,19 @@ function transition.mutation(x, id)
   end
 end
 
+-- Answers an operator's call that was made before; nil when it is not known. words: what each kind
+-- of outcome is answered with.
+function transition.first_answer(x, mutation_id, words)
+  local kind, outcome = transition.mutation(x, mutation_id)
+  if not kind then
+    return nil
+  end
+  if not words[kind] then
+    return reply.refuse('id_taken', mutation_id)
+  end
+  return reply.ok(unpack(outcome))
+end
+
 -- Starts a lease. worker: owner (worker and instance joined by a colon), lease_ttl_ms.
 function transition.claim(x, lease_id, worker)
   local now = x.now

@@ -112,7 +112,7 @@ on_each_version! {
         let completion = |handle| Completion { handle, result: None };
         let completions = handles.into_iter().map(completion).collect();
         let request = CompleteExecutions { completions, next: Some(claim(100)) };
-        let ended = takes(at, 1, "complete 100 and claim 100", backend.complete_executions(request));
+        let ended = takes(at, 1, "complete and claim 100", backend.complete_executions(request));
         let ended = ended.await.expect("completions");
         assert_eq!(ended.outcomes.iter().filter(|one| one.is_ok()).count(), 100);
         assert_eq!(ended.next.expect("a claim came with them").executions.len(), 100);

@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 3;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "1b155988f90cb45f4866781dcbbba86aaf2dbaeae352f5e1f2d78fcd3ee57647";
+pub const CONTENT_HASH: &str = "62b600c7aedd07a1af6bdf853ac498b39d9c1ebd5cda71b87917975e69db5fef";

@@ -42,8 +42,8 @@ impl<M> Default for Together<M> {
 }
 
 impl<M> Together<M> {
-    /// Adds one who waits. With a turn, the caller makes a call: it [takes](Turn::take) and calls for
-    /// as long as it [goes on](Turn::goes_on).
+    /// Adds one who waits. With a turn, the caller makes a call: it [takes](Turn::take) and calls
+    /// for as long as it [goes on](Turn::goes_on).
     #[must_use]
     pub(crate) fn join(self: &Arc<Self>, partition: Partition, member: M) -> Option<Turn<M>> {
         let mut queues = self.lock();

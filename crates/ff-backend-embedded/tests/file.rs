@@ -102,6 +102,27 @@ async fn a_guest_steers_the_work_of_an_owner_which_hears_of_it() {
 }
 
 #[tokio::test]
+async fn an_owner_goes_by_what_guests_have_written_since() {
+    let folder = Folder::fresh();
+    let (owner, guest) = (owner(&folder).await, guest(&folder).await);
+    let running = submit(&owner, "").await.expect("an id");
+    let handle = claim(&owner).await.expect("a claim").remove(0);
+    guest.cancel_execution(given::cancel_by_operator(running, 0)).await.expect("a cancel");
+    let late = owner.complete_execution(given::complete(&handle)).await;
+    assert!(matches!(late, Err(EngineError::State(_))), "{late:?}");
+
+    let first = submit(&owner, "").await.expect("an id");
+    let second = submit(&owner, "").await.expect("an id");
+    guest.cancel_execution(given::cancel_by_operator(first, 0)).await.expect("a cancel");
+    let handle = claim(&owner).await.expect("a claim").remove(0);
+    assert_eq!(handle.execution_id(), second);
+    assert!(claim(&owner).await.expect("a claim").is_empty());
+    let third = submit(&guest, "").await.expect("an id");
+    assert_eq!(claim(&owner).await.expect("a claim").remove(0).execution_id(), third);
+    assert_eq!(owner.doctor(false).await.expect("a diagnosis").findings_total, 0);
+}
+
+#[tokio::test]
 async fn a_guest_signals_what_waits() {
     let folder = Folder::fresh();
     let (owner, guest) = (owner(&folder).await, guest(&folder).await);

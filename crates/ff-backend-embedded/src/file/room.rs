@@ -1,7 +1,7 @@
 //! The whole file inside a transaction.
 
 use super::doctor;
-use super::partition::{FilePartition, entry_of};
+use super::partition::FilePartition;
 use super::row::{column_of, number_of, time_of};
 use super::sql::{Fault, Sql, damaged};
 use crate::listing::LaneKey;
@@ -68,6 +68,12 @@ impl FileRoom {
             (Err(EngineError::NotFound { .. }), Some(id)) => Err(told(id)),
             (outcome, _) => outcome,
         })
+    }
+
+    /// Returns what SQLite counts of the commits of other connections.
+    pub(super) fn count_commits(&self) -> rusqlite::Result<i64> {
+        let mut count = self.sql().connection().prepare_cached("pragma data_version")?;
+        count.query_row([], |row| row.get(0))
     }
 
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
@@ -199,10 +205,17 @@ impl Room for FileRoom {
     }
 
     fn lane_defaults(&self, namespace: &Namespace, lane: &LaneId) -> LaneDefaults {
+        let key = (namespace.clone(), lane.clone());
+        if let Some(kept) = self.partition.kept.borrow().defaults(&key) {
+            return kept.clone();
+        }
         let select = "select defaults from lane_defaults where namespace = ? and name = ?";
         let params = params![namespace.as_str(), lane.as_str()];
         let json: Option<String> = self.sql().row(select, params, |row| row.get(0));
-        json.and_then(|json| self.sql().parsed("lane defaults", &json)).unwrap_or_default()
+        let defaults = json.and_then(|json| self.sql().parsed("lane defaults", &json));
+        let defaults: LaneDefaults = defaults.unwrap_or_default();
+        self.partition.kept.borrow_mut().keep_defaults(key, defaults.clone());
+        defaults
     }
 
     fn put_lane_defaults(&mut self, namespace: Namespace, lane: LaneId, defaults: LaneDefaults) {
@@ -210,6 +223,7 @@ impl Room for FileRoom {
                       on conflict do update set defaults = excluded.defaults";
         let json = self.sql().document("lane defaults", &defaults);
         self.sql().run(upsert, params![namespace.as_str(), lane.as_str(), json]);
+        self.partition.kept.borrow_mut().keep_defaults((namespace, lane), defaults);
     }
 
     fn worker(
@@ -291,8 +305,7 @@ impl PartitionRoom for FilePartition {
         let mut entries = Vec::new();
         for route in routes {
             let params = params![lane, index.as_str(), route, score, id, number_of(limit)];
-            let rows = self.sql.rows(select, params, entry_of);
-            entries.extend(rows.into_iter().filter_map(|row| self.entry(row)));
+            entries.extend(self.places(select, params).unwrap_or_default());
         }
         entries.sort_unstable();
         entries.truncate(limit);

@@ -150,6 +150,20 @@ impl FilePartition {
         rows.into_iter().map(place).collect()
     }
 
+    /// Reads the first timers of the partition, of what is over and of the rest.
+    fn first_timers(&self) -> Option<Vec<Place>> {
+        let params = params![self.number, number_of(WINDOW_FILL)];
+        let live = "select due_at, id from executions where partition = ? and due_at is not null \
+                    and owner <> 'done' order by due_at, id limit ?";
+        let over = "select due_at, id from executions where partition = ? and due_at is not null \
+                    and owner = 'done' order by due_at, id limit ?";
+        let mut first = self.places(live, params)?;
+        first.extend(self.places(over, params)?);
+        first.sort_unstable();
+        first.truncate(WINDOW_FILL);
+        Some(first)
+    }
+
     /// Reads a record to be kept, unless it is.
     fn load(&self, id: ExecutionId) -> Option<Arc<Execution>> {
         if let Some(stored) = self.kept.borrow().records.get(id) {
@@ -288,9 +302,7 @@ impl PartitionStore for FilePartition {
         let head = match kept {
             Some(head) => head,
             None => {
-                let select = "select due_at, id from executions where partition = ? \
-                              and due_at is not null order by due_at, id limit ?";
-                let first = self.places(select, params![self.number, number_of(WINDOW_FILL)])?;
+                let first = self.first_timers()?;
                 let head = first.first().copied();
                 self.kept.borrow_mut().keep_due(self.number, first);
                 head

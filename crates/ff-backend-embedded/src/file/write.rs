@@ -5,6 +5,7 @@ use super::kept::Stored;
 use super::partition::FilePartition;
 use super::record::Parts;
 use super::row::{Columns, column_of, number_of, time_of};
+use bytes::Bytes;
 use ff_core::contracts::notice::Notice;
 use ff_core::partition::Partition;
 use ff_core::state::OwnerIndex;
@@ -12,6 +13,14 @@ use ff_core::{ExecutionId, SignalId};
 use ff_lifecycle::{AcceptedSignal, PartitionStore};
 use rusqlite::params;
 use std::collections::BTreeSet;
+
+/// Bytes that the document and the result of a live execution take at least: as many as those of
+/// most that have ended.
+const ROW_BYTES: usize = 640;
+const BLANKS: &str = match std::str::from_utf8(&[b' '; ROW_BYTES]) {
+    Ok(blanks) => blanks,
+    Err(_) => "",
+};
 
 impl FilePartition {
     /// Counts a live record in or out of its route.
@@ -66,7 +75,7 @@ impl FilePartition {
         let insert = "insert into executions (id, lane, partition, state, owner, route, score, \
                       due_at, attempts, updated_at, signals, record, result) \
                       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let record = self.sql.document("record", &parts.record);
+        let record = self.record(parts, columns.owner != OwnerIndex::Done.as_str());
         self.sql.run(
             insert,
             params![
@@ -90,9 +99,20 @@ impl FilePartition {
         (seq, lane, record.len())
     }
 
+    /// Writes a record out. One that will grow has blanks behind it, or its row would outgrow its
+    /// page whenever it did.
+    fn record(&self, parts: &Parts, is_live: bool) -> String {
+        let mut record = self.sql.document("record", &parts.record);
+        let room = ROW_BYTES.saturating_sub(parts.result.as_ref().map_or(0, Bytes::len));
+        if is_live && record.len() < room {
+            record.push_str(&BLANKS[record.len()..room]);
+        }
+        record
+    }
+
     /// Writes a record anew; returns the length of its document.
     pub(super) fn update(&self, before: &Stored, columns: &Columns, parts: &Parts) -> usize {
-        let record = self.sql.document("record", &parts.record);
+        let record = self.record(parts, columns.owner != OwnerIndex::Done.as_str());
         let (seq, result) = (before.seq, parts.result.as_deref());
         let (attempts, signals) = (parts.record.attempts, number_of(parts.signals.len()));
         let (was, due_at) = (&before.columns, columns.due_at);

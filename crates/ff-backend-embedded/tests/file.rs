@@ -404,6 +404,27 @@ async fn the_row_of_a_submission_that_was_undone_may_be_anothers() {
 }
 
 #[tokio::test]
+async fn a_submission_that_was_undone_is_not_taken_for_one_that_was_kept() {
+    let folder = Folder::fresh();
+    let small = config(&folder).size_bytes_max(1024 * 1024);
+    let owner = FileBackend::open(small).await.expect("the owner opens");
+    let try_out = async |item| {
+        let request = SubmitExecutions { items: vec![item] };
+        owner.submit_executions(request).await.expect("outcomes").remove(0)
+    };
+    let refused = loop {
+        let item = item(vec![1; 64 * 1024]);
+        if try_out(item.clone()).await.is_err() {
+            break item;
+        }
+    };
+    let again = try_out(refused.clone()).await;
+    assert!(matches!(again, Err(EngineError::Unavailable { .. })), "{again:?}");
+    let described = owner.describe_execution(refused.execution_id).await;
+    assert!(matches!(described, Err(EngineError::NotFound { .. })), "{described:?}");
+}
+
+#[tokio::test]
 async fn a_damaged_record_stops_nobody_and_doctor_tells_of_it() {
     let folder = Folder::fresh();
     let backend = owner(&folder).await;

@@ -44,7 +44,7 @@ impl<S: Store> EmbeddedBackend<S> {
     ) -> EngineResult<T> {
         let look = move |room: &mut S::Room, now| {
             let execution = room.partition(id.partition())?.get(id);
-            rule(&execution.ok_or(EngineError::execution_not_found(id))?, now)
+            rule(&*execution.ok_or_else(|| EngineError::execution_not_found(id))?, now)
         };
         self.store.read(operation, look).await
     }
@@ -57,7 +57,7 @@ pub(crate) fn change_in<T>(
     now: TimestampMs,
     rule: impl FnOnce(&Execution, TimestampMs) -> EngineResult<Decision<T>>,
 ) -> EngineResult<T> {
-    let execution = partition.get(id).ok_or(EngineError::execution_not_found(id))?;
+    let execution = partition.get(id).ok_or_else(|| EngineError::execution_not_found(id))?;
     match rule(&execution, now)? {
         Decision::Repeat(outcome) => Ok(outcome),
         Decision::Change(next, outcome) => {

@@ -24,7 +24,7 @@ use ff_core::{
     TimestampMs, WorkerInstanceId,
 };
 use ff_lifecycle::store::UsageMemory;
-use ff_lifecycle::{BudgetStore, PartitionStore};
+use ff_lifecycle::{BudgetStore, Execution, PartitionStore};
 use partition::MemoryPartition;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -287,7 +287,7 @@ fn examine(partition: &mut MemoryPartition, fix: bool, diagnosis: &mut Diagnosis
         let record = partition.get(id).filter(|_| fix);
         let fixed = record.is_some();
         if let Some(execution) = record {
-            partition.put(execution);
+            partition.put(Execution::clone(&execution));
         }
         diagnosis.findings_total += 1;
         if diagnosis.findings.len() < DOCTOR_FINDINGS_MAX {

@@ -3,7 +3,6 @@
 use crate::EmbeddedBackend;
 use crate::store::Store;
 use ff_core::contracts::NoticeBackend;
-use ff_core::contracts::lease::CancelRequested;
 use ff_core::contracts::notice::{Notice, NoticeReceiver, WatchExecution};
 use ff_core::partition::Partition;
 use ff_core::{Clock, EngineResult};
@@ -12,46 +11,24 @@ use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-/// What of a record is told to those who wait for it to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outward {
-    attempts: u32,
-    frames: u64,
-    progress: Option<(u8, Option<String>)>,
-    cancel: Option<CancelRequested>,
-    is_over: bool,
-}
-
-impl Outward {
-    pub(crate) fn of(execution: &Execution) -> Self {
-        Self {
-            attempts: execution.attempts,
-            frames: execution.frames.count,
-            progress: execution.progress.clone(),
-            cancel: execution.cancel.clone(),
-            is_over: !execution.is_live(),
-        }
+/// Lists what those who wait for a record to change are told of a change.
+pub(crate) fn changes(before: &Execution, after: &Execution) -> Vec<Notice> {
+    let (id, mut notices) = (after.id(), Vec::new());
+    let active = matches!(after.phase, Phase::Active(_));
+    if active && after.cancel.is_some() && before.cancel != after.cancel {
+        notices.push(Notice::Cancel(id));
     }
-
-    /// Lists the notices of the change from this to `after`.
-    pub(crate) fn changes(&self, after: &Execution) -> Vec<Notice> {
-        let (id, mut notices) = (after.id(), Vec::new());
-        let active = matches!(after.phase, Phase::Active(_));
-        if active && after.cancel.is_some() && self.cancel != after.cancel {
-            notices.push(Notice::Cancel(id));
-        }
-        if !after.is_watched(after.updated_at) {
-            return notices;
-        }
-        let moved = self.attempts != after.attempts || self.frames != after.frames.count;
-        if moved || self.progress != after.progress {
-            notices.push(Notice::Frame(id));
-        }
-        if !after.is_live() && !self.is_over {
-            notices.push(Notice::Done(id));
-        }
-        notices
+    if !after.is_watched(after.updated_at) {
+        return notices;
     }
+    let moved = before.attempts != after.attempts || before.frames.count != after.frames.count;
+    if moved || before.progress != after.progress {
+        notices.push(Notice::Frame(id));
+    }
+    if !after.is_live() && before.is_live() {
+        notices.push(Notice::Done(id));
+    }
+    notices
 }
 
 #[derive(Debug)]

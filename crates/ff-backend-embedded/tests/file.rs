@@ -102,6 +102,27 @@ async fn a_guest_steers_the_work_of_an_owner_which_hears_of_it() {
 }
 
 #[tokio::test]
+async fn an_owner_goes_by_what_guests_have_written_since() {
+    let folder = Folder::fresh();
+    let (owner, guest) = (owner(&folder).await, guest(&folder).await);
+    let running = submit(&owner, "").await.expect("an id");
+    let handle = claim(&owner).await.expect("a claim").remove(0);
+    guest.cancel_execution(given::cancel_by_operator(running, 0)).await.expect("a cancel");
+    let late = owner.complete_execution(given::complete(&handle)).await;
+    assert!(matches!(late, Err(EngineError::State(_))), "{late:?}");
+
+    let first = submit(&owner, "").await.expect("an id");
+    let second = submit(&owner, "").await.expect("an id");
+    guest.cancel_execution(given::cancel_by_operator(first, 0)).await.expect("a cancel");
+    let handle = claim(&owner).await.expect("a claim").remove(0);
+    assert_eq!(handle.execution_id(), second);
+    assert!(claim(&owner).await.expect("a claim").is_empty());
+    let third = submit(&guest, "").await.expect("an id");
+    assert_eq!(claim(&owner).await.expect("a claim").remove(0).execution_id(), third);
+    assert_eq!(owner.doctor(false).await.expect("a diagnosis").findings_total, 0);
+}
+
+#[tokio::test]
 async fn a_guest_signals_what_waits() {
     let folder = Folder::fresh();
     let (owner, guest) = (owner(&folder).await, guest(&folder).await);
@@ -380,6 +401,27 @@ async fn the_row_of_a_submission_that_was_undone_may_be_anothers() {
     let claimed = claim_as(&owner, 0).await.expect("a claim").remove(0);
     assert_eq!(claimed.handle.execution_id(), id);
     assert_eq!(claimed.input, "theirs");
+}
+
+#[tokio::test]
+async fn a_submission_that_was_undone_is_not_taken_for_one_that_was_kept() {
+    let folder = Folder::fresh();
+    let small = config(&folder).size_bytes_max(1024 * 1024);
+    let owner = FileBackend::open(small).await.expect("the owner opens");
+    let try_out = async |item| {
+        let request = SubmitExecutions { items: vec![item] };
+        owner.submit_executions(request).await.expect("outcomes").remove(0)
+    };
+    let refused = loop {
+        let item = item(vec![1; 64 * 1024]);
+        if try_out(item.clone()).await.is_err() {
+            break item;
+        }
+    };
+    let again = try_out(refused.clone()).await;
+    assert!(matches!(again, Err(EngineError::Unavailable { .. })), "{again:?}");
+    let described = owner.describe_execution(refused.execution_id).await;
+    assert!(matches!(described, Err(EngineError::NotFound { .. })), "{described:?}");
 }
 
 #[tokio::test]

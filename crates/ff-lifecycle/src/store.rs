@@ -13,6 +13,7 @@ use ff_core::{
     TimestampMs, WorkerInstanceId,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Which claim loop: namespace, worker instance, slot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +57,7 @@ pub struct IdempotencyEntry {
 /// as the record determines them and publish what changed; nothing else touches an index.
 pub trait PartitionStore {
     /// Reads a record.
-    fn get(&self, id: ExecutionId) -> Option<Execution>;
+    fn get(&self, id: ExecutionId) -> Option<Arc<Execution>>;
     /// Writes a record, its owner index entry and its due entry.
     fn put(&mut self, execution: Execution);
     /// Removes a record, its entries and its frames.

@@ -15,6 +15,8 @@ const RECORDS_PER_STEP: u32 = 256;
 
 pub(super) fn examine(partition: &mut FilePartition, map: PartitionMap, fix: bool) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
+    // What is mended is what the file holds, not what is remembered of it.
+    partition.forget();
     integrity(partition, fix, &mut diagnosis);
     let mut live: BTreeMap<(i64, String), i64> = BTreeMap::new();
     let mut after = 0;
@@ -130,7 +132,7 @@ fn routes(
             let insert = "insert into routes (lane, route, live) values (?, ?, ?)";
             partition.sql.run(insert, params![lane, route, count]);
         }
-        partition.begin_transaction();
+        partition.forget();
     }
     let problem = "the counts of live executions a route are wrong".to_owned();
     tell(diagnosis, None, problem, fix);

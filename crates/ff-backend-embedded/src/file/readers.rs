@@ -62,8 +62,8 @@ impl Shared {
             None => FileRoom::new(open_reader(&self.path)?, self.map),
         };
         room.sql().connection().execute_batch("begin")?;
-        room.partition.begin_transaction();
         let outcome = room.run(self.clock.now(), rule);
+        room.partition.forget();
         // A connection that cannot end its view is not used again.
         room.sql().connection().execute_batch("rollback")?;
         self.idle().push(room);

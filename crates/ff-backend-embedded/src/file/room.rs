@@ -1,7 +1,7 @@
 //! The whole file inside a transaction.
 
 use super::doctor;
-use super::partition::{FilePartition, entry_of};
+use super::partition::FilePartition;
 use super::row::{column_of, number_of, time_of};
 use super::sql::{Fault, Sql, damaged};
 use crate::listing::LaneKey;
@@ -70,13 +70,20 @@ impl FileRoom {
         })
     }
 
+    /// Returns what SQLite counts of the commits of other connections.
+    pub(super) fn count_commits(&self) -> rusqlite::Result<i64> {
+        let mut count = self.sql().connection().prepare_cached("pragma data_version")?;
+        count.query_row([], |row| row.get(0))
+    }
+
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.partition.notices)
     }
 
     /// Forgets keys, claims, usage and workers whose time is over, a bounded number of each.
     pub(super) fn forget_lapsed(&self, now: TimestampMs) {
-        for table in ["idempotency", "claims", "usage_memory"] {
+        self.sql().run("delete from claims where expires_at <= ?", [column_of(now)]);
+        for table in ["idempotency", "usage_memory"] {
             let delete = format!(
                 "delete from {table} where rowid in \
                  (select rowid from {table} where expires_at <= ? limit {FORGET_ROWS_MAX})"
@@ -199,10 +206,17 @@ impl Room for FileRoom {
     }
 
     fn lane_defaults(&self, namespace: &Namespace, lane: &LaneId) -> LaneDefaults {
+        let key = (namespace.clone(), lane.clone());
+        if let Some(kept) = self.partition.kept.borrow().defaults(&key) {
+            return kept.clone();
+        }
         let select = "select defaults from lane_defaults where namespace = ? and name = ?";
         let params = params![namespace.as_str(), lane.as_str()];
         let json: Option<String> = self.sql().row(select, params, |row| row.get(0));
-        json.and_then(|json| self.sql().parsed("lane defaults", &json)).unwrap_or_default()
+        let defaults = json.and_then(|json| self.sql().parsed("lane defaults", &json));
+        let defaults: LaneDefaults = defaults.unwrap_or_default();
+        self.partition.kept.borrow_mut().keep_defaults(key, defaults.clone());
+        defaults
     }
 
     fn put_lane_defaults(&mut self, namespace: Namespace, lane: LaneId, defaults: LaneDefaults) {
@@ -210,6 +224,7 @@ impl Room for FileRoom {
                       on conflict do update set defaults = excluded.defaults";
         let json = self.sql().document("lane defaults", &defaults);
         self.sql().run(upsert, params![namespace.as_str(), lane.as_str(), json]);
+        self.partition.kept.borrow_mut().keep_defaults((namespace, lane), defaults);
     }
 
     fn worker(
@@ -249,14 +264,16 @@ impl Room for FileRoom {
         let lanes: Vec<(i64, String)> =
             self.sql().rows(select, [namespace.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
         let mut all: BTreeMap<LaneId, BTreeMap<OwnerIndex, u64>> = BTreeMap::new();
-        let count = "select count(*) from executions where lane = ? and owner = ?";
+        let count = |index: OwnerIndex| {
+            let owner = owner_is(index);
+            format!("select count(*) from executions where lane = ? and {owner}")
+        };
         for (lane, name) in lanes {
             let name = self.sql().sound(LaneId::new(name).map_err(|e| damaged("lane", e)));
             let Some(name) = name else { continue };
             let counts = all.entry(name).or_default();
             for index in OwnerIndex::ALL {
-                let params = params![lane, index.as_str()];
-                let found: Option<i64> = self.sql().row(count, params, |row| row.get(0));
+                let found: Option<i64> = self.sql().row(&count(*index), [lane], |row| row.get(0));
                 *counts.entry(*index).or_default() +=
                     found.and_then(|found| u64::try_from(found).ok()).unwrap_or(0);
             }
@@ -280,19 +297,25 @@ impl PartitionRoom for FilePartition {
         let Some(lane) = self.find_lane(&lane.0, &lane.1) else {
             return Vec::new();
         };
-        let mut routes = vec![String::new()];
-        if index == OwnerIndex::Ready {
-            routes.extend(self.routes(lane));
-        }
         let (score, id) = after.map_or((i64::MIN, String::new()), |(s, id)| (s, id.to_string()));
-        let select = "select score, id from executions \
-                      where lane = ? and owner = ? and route = ? and (score, id) > (?, ?) \
-                      order by score, id limit ?";
+        let count = number_of(limit);
+        let behind = |route: &str| {
+            let owner = owner_is(index);
+            format!(
+                "select score, id from executions where lane = ? and {owner} {route} \
+                 and (score, id) > (?, ?) order by score, id limit ?"
+            )
+        };
         let mut entries = Vec::new();
-        for route in routes {
-            let params = params![lane, index.as_str(), route, score, id, number_of(limit)];
-            let rows = self.sql.rows(select, params, entry_of);
-            entries.extend(rows.into_iter().filter_map(|row| self.entry(row)));
+        if index == OwnerIndex::Ready {
+            let select = behind("and route = ?");
+            for route in std::iter::once(String::new()).chain(self.routes(lane)) {
+                let places = self.places(&select, params![lane, route, score, id, count]);
+                entries.extend(places.unwrap_or_default());
+            }
+        } else {
+            let places = self.places(&behind(""), params![lane, score, id, count]);
+            entries.extend(places.unwrap_or_default());
         }
         entries.sort_unstable();
         entries.truncate(limit);
@@ -337,6 +360,18 @@ impl PartitionRoom for FilePartition {
             Ok(frames)
         };
         self.sql.sound(read()).unwrap_or_default()
+    }
+}
+
+/// Returns the condition of an index as the schema has it: only then does SQLite look there.
+const fn owner_is(index: OwnerIndex) -> &'static str {
+    match index {
+        OwnerIndex::Ready => "owner = 'ready'",
+        OwnerIndex::Done => "owner = 'done'",
+        OwnerIndex::Active => "owner = 'active' and owner <> 'ready' and owner <> 'done'",
+        OwnerIndex::Delayed => "owner = 'delayed' and owner <> 'ready' and owner <> 'done'",
+        OwnerIndex::Suspended => "owner = 'suspended' and owner <> 'ready' and owner <> 'done'",
+        OwnerIndex::Blocked => "owner = 'blocked' and owner <> 'ready' and owner <> 'done'",
     }
 }
 

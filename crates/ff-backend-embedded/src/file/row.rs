@@ -3,12 +3,13 @@
 use ff_core::TimestampMs;
 use ff_core::state::OwnerIndex;
 use ff_lifecycle::Execution;
+use std::borrow::Cow;
 
 /// The columns that are derived from a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
-    pub(super) state: String,
-    pub(super) owner: String,
+    pub(super) state: Cow<'static, str>,
+    pub(super) owner: Cow<'static, str>,
     pub(super) route: String,
     pub(super) score: i64,
     pub(super) due_at: Option<i64>,
@@ -42,8 +43,8 @@ impl Columns {
         let owner = execution.owner();
         let ready = owner.index == OwnerIndex::Ready;
         Self {
-            state: execution.public_state().as_str().to_owned(),
-            owner: owner.index.as_str().to_owned(),
+            state: execution.public_state().as_str().into(),
+            owner: owner.index.as_str().into(),
             route: if ready { execution.definition.route.clone() } else { String::new() },
             score: owner.score,
             due_at: execution.due().map(column_of),
@@ -66,8 +67,8 @@ pub(super) use select_rows;
 impl Row {
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         let columns = Columns {
-            state: row.get(2)?,
-            owner: row.get(3)?,
+            state: row.get::<_, String>(2)?.into(),
+            owner: row.get::<_, String>(3)?.into(),
             route: row.get(4)?,
             score: row.get(5)?,
             due_at: row.get(6)?,

@@ -1,8 +1,11 @@
 //! Writing a record: its row, its definition, its signals, the count of its route.
 
-use super::partition::{FilePartition, Seen};
+use super::definitions;
+use super::kept::Stored;
+use super::partition::FilePartition;
 use super::record::Parts;
 use super::row::{Columns, column_of, number_of, time_of};
+use bytes::Bytes;
 use ff_core::contracts::notice::Notice;
 use ff_core::partition::Partition;
 use ff_core::state::OwnerIndex;
@@ -11,13 +14,21 @@ use ff_lifecycle::{AcceptedSignal, PartitionStore};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
+/// Bytes that the document and the result of a live execution take at least: as many as those of
+/// most that have ended.
+const ROW_BYTES: usize = 640;
+const BLANKS: &str = match std::str::from_utf8(&[b' '; ROW_BYTES]) {
+    Ok(blanks) => blanks,
+    Err(_) => "",
+};
+
 impl FilePartition {
     /// Counts a live record in or out of its route.
     pub(super) fn count_route(&self, lane: i64, route: &str, one_more: bool) {
         if route.is_empty() {
             return;
         }
-        self.kept.borrow_mut().routes.remove(&lane);
+        self.kept.borrow_mut().forget_routes(lane);
         let add = "insert into routes (lane, route, live) values (?, ?, 1) \
                    on conflict do update set live = live + 1";
         if one_more {
@@ -36,9 +47,7 @@ impl FilePartition {
         let partition = Partition::new_unchecked(self.number);
         let was_ready = before.is_some_and(|before| before.owner == ready);
         if after.owner == ready && !was_ready {
-            let select = "select 1 from executions \
-                          where lane = ? and owner = 'ready' and route = ? limit 1";
-            let any = self.sql.row(select, params![lane, after.route], |_| Ok(()));
+            let any = self.ready_head_of(lane, &after.route);
             if any.is_none() && !self.notices.contains(&Notice::Ready(partition)) {
                 self.notices.push(Notice::Ready(partition));
             }
@@ -52,19 +61,21 @@ impl FilePartition {
         }
     }
 
+    /// Writes a new record; returns the numbers of its row and of its lane, and the length of its
+    /// document.
     pub(super) fn insert(
         &mut self,
         id: ExecutionId,
         columns: &Columns,
         parts: &Parts,
-    ) -> (i64, i64) {
+    ) -> (i64, i64, usize) {
         let definition = &parts.definition;
         let lane = self.lane(&definition.namespace, &definition.lane);
         self.note(lane, None, columns);
         let insert = "insert into executions (id, lane, partition, state, owner, route, score, \
                       due_at, attempts, updated_at, signals, record, result) \
                       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let record = self.sql.document("record", &parts.record);
+        let record = self.record(parts, columns.owner != OwnerIndex::Done.as_str());
         self.sql.run(
             insert,
             params![
@@ -84,59 +95,67 @@ impl FilePartition {
             ],
         );
         let seq = self.sql.connection().last_insert_rowid();
-        self.definitions.write(&self.sql, seq, definition);
-        (seq, lane)
+        definitions::write(&self.sql, seq, definition);
+        (seq, lane, record.len())
     }
 
-    pub(super) fn update(&self, seen: &Seen, columns: &Columns, parts: &Parts) {
-        let record = self.sql.document("record", &parts.record);
-        let (seq, result) = (seen.seq, parts.result.as_deref());
+    /// Writes a record out. One that will grow has blanks behind it, or its row would outgrow its
+    /// page whenever it did.
+    fn record(&self, parts: &Parts, is_live: bool) -> String {
+        let mut record = self.sql.document("record", &parts.record);
+        let room = ROW_BYTES.saturating_sub(parts.result.as_ref().map_or(0, Bytes::len));
+        if is_live && record.len() < room {
+            record.push_str(&BLANKS[record.len()..room]);
+        }
+        record
+    }
+
+    /// Writes a record anew; returns the length of its document.
+    pub(super) fn update(&self, before: &Stored, columns: &Columns, parts: &Parts) -> usize {
+        let record = self.record(parts, columns.owner != OwnerIndex::Done.as_str());
+        let (seq, result) = (before.seq, parts.result.as_deref());
         let (attempts, signals) = (parts.record.attempts, number_of(parts.signals.len()));
+        let (was, due_at) = (&before.columns, columns.due_at);
         let updated_at = column_of(parts.record.updated_at);
-        if seen.columns == *columns {
-            // No index is touched: SQLite looks at the columns that a statement names.
+        // SQLite looks at the indexes of the columns that a statement names.
+        if was == columns {
             let update = "update executions set attempts = ?, updated_at = ?, signals = ?, \
                           record = ?, result = ? where seq = ?";
             self.sql.run(update, params![attempts, updated_at, signals, record, result, seq]);
-            return;
-        }
-        if seen.columns == (Columns { due_at: seen.columns.due_at, ..columns.clone() }) {
+        } else if *was == (Columns { due_at: was.due_at, ..columns.clone() }) {
             let update = "update executions set due_at = ?, attempts = ?, updated_at = ?, \
                           signals = ?, record = ?, result = ? where seq = ?";
-            let due_at = columns.due_at;
             self.sql
                 .run(update, params![due_at, attempts, updated_at, signals, record, result, seq]);
-            return;
+        } else {
+            let Columns { state, owner, route, score, .. } = columns;
+            let update = "update executions set state = ?, owner = ?, route = ?, score = ?, \
+                          due_at = ?, attempts = ?, updated_at = ?, signals = ?, record = ?, \
+                          result = ? where seq = ?";
+            let params = params![
+                state, owner, route, score, due_at, attempts, updated_at, signals, record, result,
+                seq
+            ];
+            self.sql.run(update, params);
         }
-        let update = "update executions set state = ?, owner = ?, route = ?, score = ?, \
-                      due_at = ?, attempts = ?, updated_at = ?, signals = ?, record = ?, \
-                      result = ? where seq = ?";
-        self.sql.run(
-            update,
-            params![
-                columns.state,
-                columns.owner,
-                columns.route,
-                columns.score,
-                columns.due_at,
-                attempts,
-                updated_at,
-                signals,
-                record,
-                result,
-                seq,
-            ],
-        );
+        record.len()
     }
 
     /// Brings the table of signals up to date: they are only ever added and forgotten.
-    pub(super) fn keep_signals(&self, seq: i64, before: &[SignalId], signals: &[AcceptedSignal]) {
-        let now: BTreeSet<SignalId> = signals.iter().map(|s| s.signal.signal_id).collect();
+    pub(super) fn keep_signals(
+        &self,
+        seq: i64,
+        before: &[AcceptedSignal],
+        signals: &[AcceptedSignal],
+    ) {
+        let ids = |signals: &[AcceptedSignal]| -> BTreeSet<SignalId> {
+            signals.iter().map(|s| s.signal.signal_id).collect()
+        };
+        let (before, now) = (ids(before), ids(signals));
         for gone in before.iter().filter(|id| !now.contains(id)) {
             let forget = "delete from signals where seq = ? and signal_id = ?";
             self.sql.run(forget, params![seq, gone.to_string()]);
         }
-        let before: BTreeSet<SignalId> = before.iter().copied().collect();
         let new = |s: &&AcceptedSignal| !before.contains(&s.signal.signal_id);
         for signal in signals.iter().filter(new) {
             let json = self.sql.document("signal", signal);

@@ -197,7 +197,6 @@ impl Desk {
             self.undo();
             return Err(Undone::All(error));
         }
-        self.room.partition.begin_transaction();
         if let Err((place, fault)) = self.run(group, more) {
             self.undo();
             let all = concerns_all(&fault);
@@ -217,6 +216,7 @@ impl Desk {
 
     fn begin(&self) -> Result<(), Fault> {
         self.sqlite("begin immediate")?;
+        self.room.partition.begin_transaction(self.room.count_commits()?);
         if self.owns {
             return Ok(());
         }
@@ -283,9 +283,7 @@ impl Desk {
     }
 
     fn count_commits(&self) -> i64 {
-        let connection = self.room.sql().connection();
-        let count = connection.pragma_query_value(None, "data_version", |row| row.get(0));
-        count.unwrap_or(self.others.commits)
+        self.room.count_commits().unwrap_or(self.others.commits)
     }
 
     /// Tells everybody to look again when another process has written.

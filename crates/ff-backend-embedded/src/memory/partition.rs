@@ -1,7 +1,7 @@
 //! One partition in memory: records, and the indexes that they determine.
 
 use crate::listing::{LaneKey, asks_for};
-use crate::notice::Outward;
+use crate::notice;
 use crate::store::PartitionRoom;
 use ff_core::contracts::notice::Notice;
 use ff_core::contracts::stream::{ReadStream, StreamFrame};
@@ -197,8 +197,8 @@ impl MemoryPartition {
 }
 
 impl PartitionStore for MemoryPartition {
-    fn get(&self, id: ExecutionId) -> Option<Execution> {
-        self.records.get(&id).map(|execution| (**execution).clone())
+    fn get(&self, id: ExecutionId) -> Option<Arc<Execution>> {
+        self.records.get(&id).cloned()
     }
 
     fn put(&mut self, execution: Execution) {
@@ -212,7 +212,7 @@ impl PartitionStore for MemoryPartition {
         }
         self.index(&execution);
         if let Some(before) = before {
-            self.notices.extend(Outward::of(&before).changes(&execution));
+            self.notices.extend(notice::changes(&before, &execution));
         }
     }
 

@@ -42,8 +42,8 @@ fn entry(execution: &Execution) -> Entry {
 }
 
 impl PartitionStore for Store {
-    fn get(&self, id: ExecutionId) -> Option<Execution> {
-        self.records.get(&id).map(|record| Execution::clone(record))
+    fn get(&self, id: ExecutionId) -> Option<Arc<Execution>> {
+        self.records.get(&id).cloned()
     }
 
     fn put(&mut self, execution: Execution) {

@@ -2,6 +2,12 @@
 
 use super::*;
 
+/// Completes with the input, once that is released.
+async fn echo_once(mut released: watch::Receiver<bool>, task: TaskContext) -> TaskResult {
+    let _ = released.wait_for(|released| *released).await;
+    echo(task).await
+}
+
 #[tokio::test]
 async fn tasks_that_complete_together_travel_together() {
     let fake = Fake::new();
@@ -26,14 +32,7 @@ async fn one_lease_lost_at_the_end_does_not_touch_the_ends_beside_it() {
     let lost = fake.put(0, b"lost");
     fake.put(0, b"kept");
     let (release, released) = watch::channel(false);
-    let running = Loop::start(&fake, 2, move |task: TaskContext| {
-        let mut released = released.clone();
-        async move {
-            let _ = released.wait_for(|released| *released).await;
-            echo(task).await
-        }
-    })
-    .await;
+    let running = Loop::start(&fake, 2, move |task| echo_once(released.clone(), task)).await;
     fake.state().stale.insert(lost);
     fake.put(0, b"next");
     release.send_replace(true);
@@ -52,14 +51,7 @@ async fn what_one_end_does_to_a_call_does_not_touch_the_others() {
     for input in [b"a", b"b"] {
         fake.put(0, input);
     }
-    let running = Loop::start(&fake, 2, move |task: TaskContext| {
-        let mut released = released.clone();
-        async move {
-            let _ = released.wait_for(|released| *released).await;
-            echo(task).await
-        }
-    })
-    .await;
+    let running = Loop::start(&fake, 2, move |task| echo_once(released.clone(), task)).await;
     let poison = BugKind::Invariant("one of them".to_owned());
     fake.script("complete_executions", Step::Refuse(poison.into()));
     fake.put(0, b"next");

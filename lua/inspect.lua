@@ -113,7 +113,7 @@ end
 local function row(call, id, state)
   local x = execution.load(call, id)
   if x and settle.run(x, x.now) and view.public_state(x) == state then
-    return { id, x.definition.kind, reply.int(x.attempts), reply.int(record.birth(x).created_at),
+    return { id, x.definition.kind, reply.int(x.attempts), reply.int(origin.birth(x).created_at),
       reply.int(x.updated_at) }
   end
 end

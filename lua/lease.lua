@@ -20,6 +20,7 @@ command.define('ff_renew_lease', {
   groups_max = limits.RENEWALS_MAX,
   body = function(call, groups, lease_ttl_ms)
     local answers = {}
+    execution.prefetch(call, execution.keys_of(call, groups.values, groups.first, groups.stride))
     for n = 1, groups.count do
       local i = groups.first + (n - 1) * groups.stride
       answers[n] = renew(call, lease_ttl_ms, unpack(groups.values, i, i + groups.stride - 1))

@@ -9,77 +9,67 @@ local function seal(call, x)
   index.flush(call)
 end
 
--- Ends one execution with success and saves it; returns the refusal, nil when it ended.
-local function complete(call, id, attempt_index, attempt_id, lease_id, lease_epoch, result)
-  if plain.complete(call, id, attempt_index, attempt_id, lease_id, lease_epoch, result) then
-    return nil
-  end
-  local x, repeated, no = fence.enter_end(call, 'complete', nil, id, attempt_index, attempt_id,
-    lease_id, lease_epoch)
-  if no or repeated then
-    return no
-  end
-  transition.end_all(x, x.now, 'complete', 'success')
-  if #result > limits.INLINE_BYTES_MAX then
-    x.long_result, x.has_long_result = result, true
-  else
-    x.result = result
-  end
-  transition.save(call, x)
-end
-
 -- Ends an execution with success; with a claim, takes the next work in the same call.
 -- KEYS: base. ARGV: handle, result, optionally claim.
 command.define('ff_complete_execution', {
   flags = { 'allow-oom' },
   args = COMPLETION,
   group = take.ARGS, groups_min = 0, groups_max = 1,
-  body = function(call, groups, ...)
-    local no = take.malformed_group(groups) or complete(call, ...)
+  body = function(call, groups, id, attempt_index, attempt_id, lease_id, lease_epoch, result)
+    local no = take.malformed_group(groups)
     if no then
       return no
     end
-    index.flush(call)
-    return reply.ok(take.fused(call, groups))
+    local key = keys.execution(call.base, id)
+    execution.prefetch(call, { key })
+    if not plain.complete(call, id, key, reply.int(attempt_index), attempt_id, lease_id,
+        reply.int(lease_epoch), result) then
+      no = ending.complete(call, result, id, attempt_index, attempt_id, lease_id, lease_epoch)
+    end
+    return no or reply.ok(take.fused(call, groups))
   end,
 })
 
--- Refuses results that are too many bytes together; nil when they are not, or when there is one.
-local function too_large(groups)
-  local bytes, stride = 0, groups.stride
-  for n = 1, groups.count do
-    bytes = bytes + math.max(0, #groups.values[groups.first + n * stride - 1] - 1)
-  end
-  if groups.count > 1 and bytes > limits.COMPLETIONS_BYTES_MAX then
-    return reply.refuse('invalid_argument', 'results are more than 4 MiB together')
-  end
-end
+-- What an end answers that was made, or made before.
+local ENDED = 1
 
 -- Ends executions with success, one sub-reply each, in order: one that is refused does not touch
 -- the others. With a claim, then takes the next work.
--- KEYS: base. ARGV: next, groups of handle and result.
+-- KEYS: base. ARGV: claim or as many empty ones, groups of handle and result.
 command.define('ff_complete_executions', {
   flags = { 'allow-oom' },
-  args = { 'next', take.form },
+  args = take.NEXT,
   group = COMPLETION,
   groups_max = limits.COMPLETIONS_MAX,
-  body = function(call, groups, claim)
-    local no = take.malformed_group(claim) or too_large(groups)
+  checks_groups = true,
+  body = function(call, groups)
+    local v, first, stride = groups.values, groups.first, groups.stride
+    local claim, no = take.next_group(v)
+    no = no or take.malformed_group(claim)
     if no then
       return no
     end
-    local v, stride, answers = groups.values, groups.stride, {}
+    local all = execution.keys_of(call, v, first, stride)
+    execution.prefetch(call, all)
+    local others, wrong = ending.complete_plain(call, groups, all)
+    if not others then
+      call.dirty, call.noted = {}, nil
+      return reply.refuse('invalid_argument', wrong)
+    end
+    local answers = {}
     for n = 1, groups.count do
-      local i = groups.first + (n - 1) * stride
+      answers[n] = ENDED
+    end
+    for _, n in ipairs(others) do
+      local i = first + (n - 1) * stride
       local fine, refusal =
-        pcall(complete, call, v[i], v[i + 1], v[i + 2], v[i + 3], v[i + 4], v[i + 5])
+        pcall(ending.complete, call, v[i + 5], v[i], v[i + 1], v[i + 2], v[i + 3], v[i + 4])
       if not fine then
         -- What stands beside this record cannot be read: nothing of it was written.
-        call.peeked, refusal = nil, execution.damaged()
+        refusal = execution.damaged()
       end
-      answers[n] = refusal or reply.ok()
+      answers[n] = refusal or ENDED
     end
-    index.flush(call)
     return reply.ok(answers, take.fused(call, claim))
   end,
 })

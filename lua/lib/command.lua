@@ -1,7 +1,7 @@
 -- Commands: the one way a function is registered, checked, run and described.
 
 -- Changes with every change that a client can see; checked on connect.
-command.version = '3'
+command.version = '4'
 command.catalogue = {}
 
 command.HANDLE = {
@@ -71,18 +71,27 @@ local function malformed(args, from, reads)
   end
 end
 
--- Checks every argument; returns what is wrong.
+-- Checks the arguments of the group that begins after `from`; returns what is wrong.
+function command.malformed_group(spec, args, from)
+  local wrong = malformed(args, from, spec.group_reads)
+  return wrong and string.format('%s must be %s', spec.group_names[wrong],
+    spec.group_forms[wrong].what)
+end
+
+-- Checks every argument, groups aside that the body looks at itself; returns what is wrong.
 local function any_malformed(spec, args)
   local wrong = malformed(args, 0, spec.reads)
   if wrong then
     return string.format('%s must be %s', spec.names[wrong], spec.forms[wrong].what)
   end
-  local reads = spec.group_reads
-  for from = #spec.reads, #args - 1, math.max(1, #reads) do
-    wrong = malformed(args, from, reads)
+  local stride = #spec.group_reads
+  if stride == 0 or spec.checks_groups then
+    return nil
+  end
+  for from = #spec.reads, #args - 1, stride do
+    wrong = command.malformed_group(spec, args, from)
     if wrong then
-      return string.format('%s must be %s', spec.group_names[wrong],
-        spec.group_forms[wrong].what)
+      return wrong
     end
   end
 end
@@ -91,26 +100,46 @@ end
 local function groups_of(spec, args)
   local fixed, stride = #spec.forms, #spec.group_forms
   local count = stride > 0 and (#args - fixed) / stride or 0
-  return { values = args, first = fixed + 1, stride = stride, count = count }
+  return { values = args, first = fixed + 1, stride = stride, count = count, spec = spec }
 end
 
--- Tells whether the number of a base is written in its one way and below the largest count.
-local function is_canonical(base)
-  local digits = string.match(base, ':(%d+)}$')
-  local n = digits and check.digits(digits)
-  return not digits or (n and n < limits.PARTITIONS_MAX)
+-- Tells whether a key is a base of the kind asked for, its number written in its one way and below
+-- the largest count.
+local function is_base(key, pattern)
+  if not string.find(key, pattern) then
+    return false
+  end
+  local number = string.match(key, ':(%d+)}$')
+  local n = number and check.digits(number)
+  return not number or (n and n < limits.PARTITIONS_MAX)
+end
+
+-- The bases that were good, by what was asked for.
+local good = {}
+
+local function is_good(key, pattern)
+  local known = good[pattern]
+  if known and known[key] then
+    return true
+  end
+  if not is_base(key, pattern) then
+    return false
+  end
+  good[pattern] = known or {}
+  good[pattern][key] = true
+  return true
 end
 
 local function run(spec, keys_given, args)
   local base = keys_given[1]
-  if #keys_given ~= 1 or not string.find(base, spec.base) or not is_canonical(base) then
+  if #keys_given ~= 1 or not is_good(base, spec.base) then
     return reply.refuse('invalid_argument', 'the one key must be the base of a slot, ff:{...}')
   end
   local wrong = miscounted(spec, #args) or any_malformed(spec, args)
   if wrong then
     return reply.refuse('invalid_argument', wrong)
   end
-  local call = { base = base, now = clock.now(), owners = {} }
+  local call = { base = base, now = clock.now(), owners = {}, texts = {}, dirty = {} }
   command.current = call
   return spec.body(call, groups_of(spec, args), unpack(args, 1, #spec.forms))
 end
@@ -119,8 +148,8 @@ end
 -- refuses (no memory, a replica, no disk) it refuses before the function runs.
 local function failure(name, problem)
   local call = command.current
-  if call and call.noted then
-    -- What was saved before keeps its indexes.
+  if call then
+    -- What was saved before is written, with its indexes.
     pcall(index.flush, call)
   end
   local text = type(problem) == 'table' and problem.err or tostring(problem)
@@ -128,7 +157,8 @@ local function failure(name, problem)
 end
 
 -- Registers a function. spec: base (fp, b, meta or any), args (name and form in turn), group (the
--- same for the repeated arguments), groups_min, groups_max, flags, body(call, groups, ...).
+-- same for the repeated arguments), groups_min, groups_max, flags, body(call, groups, ...), and
+-- checks_groups when the body checks the arguments of its groups itself.
 -- The body decides first and writes last, and returns a reply. No error leaves it uncaught: an
 -- uncaught error table stops the server.
 function command.define(name, spec)

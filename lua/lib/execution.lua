@@ -1,21 +1,56 @@
 -- Executions: load a record, save what changed of it. Only save and remove touch its keys and note
 -- changes of its indexes, so that a record and its indexes cannot drift.
 
+-- Most keys of one command.
+local CHUNK = 1000
+
 -- Notes what the store holds for the record.
 local function remember(x)
   x.was_state, x.was_at, x.was_due, x.was_resume_ids = x.state, x.at, x.due, x.resume_ids
+end
+
+-- Returns the keys of the executions whose ids stand at every `stride`th place of a list.
+function execution.keys_of(call, list, first, stride)
+  local prefix, all, n = keys.execution(call.base, ''), {}, 0
+  for i = first, #list, stride do
+    n = n + 1
+    all[n] = prefix .. list[i]
+  end
+  return all
+end
+
+-- Reads the records of keys that this call does not know yet with one command. What is absent or
+-- holds no text is left to a later look.
+function execution.prefetch(call, all)
+  local texts, wanted, n = call.texts, {}, 0
+  for i = 1, #all do
+    local key = all[i]
+    if not texts[key] then
+      n = n + 1
+      wanted[n] = key
+    end
+  end
+  for from = 1, #wanted, CHUNK do
+    local found = redis.call('MGET', unpack(wanted, from, math.min(from + CHUNK - 1, #wanted)))
+    for i = 1, #found do
+      texts[wanted[from + i - 1]] = found[i] or nil
+    end
+  end
+end
+
+-- Notes the text of a record for the flush, which writes all of a call at once.
+function execution.put(call, key, text)
+  local dirty = call.dirty
+  local n = #dirty
+  dirty[n + 1], dirty[n + 2] = key, text
+  call.texts[key] = text
 end
 
 -- Loads a record; nil when there is none, and then whether what stands there cannot be read.
 -- x.now is the time of the operation.
 function execution.load(call, id)
   local key = keys.execution(call.base, id)
-  local text = call.peeked
-  if text and call.peeked_id == id then
-    call.peeked = nil
-  else
-    text = store.read(nil, 'GET', key)
-  end
+  local text = call.texts[key] or store.read(nil, 'GET', key)
   if not text then
     return nil, text == nil
   end
@@ -130,11 +165,11 @@ local function notice(call, x)
 end
 
 -- Saves what changed: the record, what stands beside it, its owner index and its due entry.
--- The indexes are written by index.flush.
+-- index.flush writes the record and the indexes.
 function execution.save(call, x, lazy)
   save_due(call, x, lazy)
   waitpoint.summarise(x)
-  redis.call('SET', x.key, record.encode(x))
+  execution.put(call, x.key, record.encode(x))
   save_owner(call, x)
   waitpoint.save(x)
   archive(x)
@@ -145,7 +180,7 @@ function execution.save(call, x, lazy)
     redis.call('UNLINK', keys.stream(call.base, x.id, x.dropped_stream))
   end
   if x.long_result then
-    redis.call('SET', x.key .. ':out', x.long_result)
+    execution.put(call, x.key .. ':out', x.long_result)
   end
   notice(call, x)
   remember(x)
@@ -155,12 +190,12 @@ end
 function execution.create(call, x, input)
   if #input > limits.INLINE_BYTES_MAX then
     x.has_long_input = true
-    redis.call('SET', x.key .. ':in', input)
+    execution.put(call, x.key .. ':in', input)
   else
     x.inline_input = input
   end
   save_due(call, x)
-  redis.call('SET', x.key, record.encode(x))
+  execution.put(call, x.key, record.encode(x))
   save_owner(call, x)
 end
 
@@ -180,8 +215,20 @@ function execution.result(x)
   return x.result
 end
 
+-- Forgets what is noted of a record and not written yet.
+local function forget(call, key)
+  local kept, dirty = {}, call.dirty
+  for i = 1, #dirty, 2 do
+    if dirty[i] ~= key then
+      kept[#kept + 1], kept[#kept + 2] = dirty[i], dirty[i + 1]
+    end
+  end
+  call.dirty, call.texts[key] = kept, nil
+end
+
 -- Removes a record with everything beside it and its index entries.
 function execution.remove(call, x)
+  forget(call, x.key)
   local gone = { x.key }
   for _, suffix in ipairs({ ':in', ':out', ':turns', ':wp', ':sig' }) do
     gone[#gone + 1] = x.key .. suffix

@@ -1,12 +1,14 @@
--- Indexes: the one place that writes sorted sets and publishes. execution.save notes what a
--- record's owner index and due entry change to; flush applies the notes, grouped by key.
+-- Indexes: the one place that writes records and sorted sets, and publishes. execution.save notes
+-- the text of a record and what its owner index and due entry change to; flush applies the notes of
+-- a whole call, grouped by key.
 
 local CHUNK = 1000
 
 local function notes(call)
   local noted = call.noted
   if not noted then
-    noted = { add = {}, del = {}, ready = {}, publish = {}, earliest = nil, moves = {} }
+    noted = { add = {}, del = {}, ready = {}, publish = {}, earliest = nil, moves = {},
+      routes = {} }
     call.noted = noted
   end
   return noted
@@ -69,16 +71,26 @@ function index.move(call, d, key_of, was, goes, score, member, was_due, due)
   end
 end
 
--- Counts one live record more (1) or less (-1) of a route; the empty route is not counted.
+-- Notes one live record more (1) or less (-1) of a route; the empty route is not counted.
 function index.count_route(call, definition, by)
-  local route = definition.route
-  if route == '' then
+  if definition.route ~= '' then
+    local routes = notes(call).routes
+    routes[definition] = (routes[definition] or 0) + by
+  end
+end
+
+-- Writes how many more or less live records each route has.
+local function count_routes(call)
+  if not call.noted then
     return
   end
-  local key = keys.routes(call.base, definition.lane_path)
-  if store.write('HINCRBY', key, route, by) <= 0 then
-    redis.call('HDEL', key, route)
+  for definition, by in pairs(call.noted.routes) do
+    local key, route = keys.routes(call.base, definition.lane_path), definition.route
+    if by ~= 0 and store.write('HINCRBY', key, route, by) <= 0 then
+      redis.call('HDEL', key, route)
+    end
   end
+  call.noted.routes = {}
 end
 
 -- Tells whether a lane may hold live records of this route.
@@ -87,6 +99,7 @@ function index.has_room(call, definition)
   if route == '' then
     return true
   end
+  count_routes(call)
   local key = keys.routes(call.base, definition.lane_path)
   return store.read(0, 'HLEN', key) < limits.ROUTES_PER_LANE_MAX
     or redis.call('HEXISTS', key, route) == 1
@@ -94,6 +107,7 @@ end
 
 -- Lists the routes of a lane's live records, the empty one aside.
 function index.routes(call, lane_path)
+  count_routes(call)
   return store.read({}, 'HKEYS', keys.routes(call.base, lane_path))
 end
 
@@ -126,9 +140,24 @@ local function in_chunks(command_name, key, list)
   return changed
 end
 
--- Applies what was noted and publishes the notices. Returns the time of the next due entry, or
--- nil when no entry was written (it is then what it was) or none is left.
+-- Writes the records that are noted.
+local function write_records(call)
+  local dirty = call.dirty
+  if #dirty == 0 then
+    return
+  end
+  call.dirty = {}
+  for first = 1, #dirty, CHUNK do
+    redis.call('MSET', unpack(dirty, first, math.min(first + CHUNK - 1, #dirty)))
+  end
+end
+
+-- Writes the records that are noted, applies what is noted of indexes and publishes the notices.
+-- Returns the time of the next due entry, or nil when no entry was written (it is then what it was)
+-- or none is left.
 function index.flush(call)
+  write_records(call)
+  count_routes(call)
   local noted = call.noted
   if not noted then
     return nil

@@ -5,4 +5,4 @@
 local limits, reply, pack, clock, check, command, keys = {}, {}, {}, {}, {}, {}, {}
 local policy, index, turn, waitpoint, record, execution = {}, {}, {}, {}, {}, {}
 local transition, settle, fence, take, view, doctor = {}, {}, {}, {}, {}, {}
-local store, plain, source = {}, {}, {}
+local store, plain, source, origin, slot, ending = {}, {}, {}, {}, {}, {}

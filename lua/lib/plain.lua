@@ -1,9 +1,14 @@
 -- The plain way: the moves of an execution that its first attempt alone has touched, made on the
 -- text of the record, without the tables that the rules work on. Each writes byte for byte what the
--- rules write; what is not plain is left to them, with the text that was read for it.
+-- rules write; what is not plain is left to them. It looks at the head of a record, at its
+-- definition and at what it replaces; the texts between are copied as they are.
 
--- Flags of a plain record at most: its input has a key of its own.
-local FLAGS_MAX = 1
+local HEAD, HEAD_BYTES, ID_BYTES = record.MARKED_HEAD, record.HEAD_BYTES, 36
+local READY, READY_LONG, ACTIVE, ACTIVE_LONG = '\2r\0', '\2r\1', '\2a\0', '\2a\1'
+local SUCCEEDED = { [ACTIVE] = '\2S\0', [ACTIVE_LONG] = '\2S\1' }
+local SUCCEEDED_LONG = { [ACTIVE] = '\2S\2', [ACTIVE_LONG] = '\2S\3' }
+local FIRST_LEASE, LEASE_BYTES = record.FIRST_LEASE, record.FIRST_LEASE_BYTES
+local INLINE = limits.INLINE_BYTES_MAX
 
 local enabled = true
 
@@ -12,98 +17,122 @@ function plain.enable(value)
   enabled = value
 end
 
--- Reads the text of a record: its key, and what record.FORMAT holds.
-local function read(call, id)
-  if not enabled then
-    return nil, false
-  end
-  local key = keys.execution(call.base, id)
-  local text = store.read(nil, 'GET', key)
-  if not text then
-    return key, false
-  end
-  call.peeked, call.peeked_id = text, id
-  return key, pcall(struct.unpack, record.FORMAT, text)
-end
+-- Executions of one call are much alike, so the head of the one before is often that of the next:
+-- the last that each move wrote, and what it was written from.
+local created, started, ended = {}, {}, {}
 
--- Writes the text of a record that moved from one owner index to another.
-local function write(call, id, key, d, was, goes, at, was_due, due, text)
-  call.peeked = nil
-  redis.call('SET', key, text)
+-- Notes the text of a record that moved from one owner index to another.
+local function move(call, id, key, text, d, was, goes, at, was_due, due)
+  execution.put(call, key, text)
   index.move(call, d, execution.owner_key, was, goes, at, id, was_due, due)
 end
 
 -- Creates an execution that is ready at once and has no timer.
-function plain.create(call, id, d, birth, extras, input)
-  if not enabled or #input > limits.INLINE_BYTES_MAX then
+function plain.create(call, id, key, d, submitted, extras, input)
+  if not enabled or #input > INLINE then
     return false
   end
-  local now = call.now
-  local at = now - d.policy.lead_ms
-  write(call, id, keys.execution(call.base, id), d, nil, 'ready', at, nil, nil,
-    record.write('r', 0, now, at, 0, 0, 0, d.text, birth, extras, '', '', '', input, ''))
+  local m, now, birth, extra, bytes = created, call.now, #submitted + 6, #extras, #input
+  if m.now ~= now or m.definition ~= d or m.birth ~= birth or m.extras ~= extra
+    or m.input ~= bytes then
+    m.now, m.definition, m.birth, m.extras, m.input = now, d, birth, extra, bytes
+    m.at = now - d.policy.lead_ms
+    m.text = struct.pack(HEAD, READY, now, m.at, 0, 0, 0, #d.text, birth, extra, bytes, 0, 0, 0, 0)
+      .. d.text .. origin.write_birth(now, '')
+  end
+  move(call, id, key, m.text .. submitted .. extras .. input, d, nil, 'ready', m.at)
   if d.route ~= '' then
     index.count_route(call, d, 1)
   end
   return true
 end
 
--- Starts the first lease of a ready execution; the definition, the input and what a row of the
--- claim needs, or nil when it is not plain.
-function plain.claim(call, id, from, lease_id, owner, lease_ttl_ms)
-  local key, fine, version, state, flags, updated_at, _, due, epoch, attempts, definition, birth,
-    extras, _, _, parts, input, result, past = read(call, id)
-  if not fine or state ~= 'r' or parts ~= '' or flags > FLAGS_MAX or due > 0 or attempts > 0
-    or version ~= record.VERSION or past ~= #call.peeked + 1 or not record.is_birth(birth) then
+-- Starts the first lease of a ready execution: the text of its record, the bytes of a short input
+-- and the long one; nil when it is not plain.
+function plain.claim(call, c, id, key, from, lease_id)
+  local text = enabled and call.texts[key]
+  if not text or #text < HEAD_BYTES then
     return nil
   end
-  local d = record.definition(definition)
+  local mark, updated_at, _, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
+    struct.unpack(HEAD, text)
+  if mark ~= READY and mark ~= READY_LONG or due > 0 or epoch > 0 or attempts > 0
+    or a + o + p + r > 0 or #text ~= HEAD_BYTES + definition + birth + extras + input then
+    return nil
+  end
+  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition))
   if not d or d.route ~= from.route or d.lane_path ~= from.lane_path
     or d.policy.attempt_timeout_ms then
     return nil
   end
-  local row_input = input
-  if flags == FLAGS_MAX then
-    row_input = store.read(nil, 'GET', key .. ':in')
-    if not row_input then
-      return nil
-    end
+  local long = mark == READY_LONG and store.read(nil, 'GET', key .. ':in')
+  if not long and mark == READY_LONG then
+    return nil
   end
-  local now = call.now > updated_at and call.now or updated_at
-  local expires_at = now + lease_ttl_ms
-  epoch = epoch + 1
-  write(call, id, key, d, 'ready', 'active', now, nil, expires_at,
-    record.write('a', flags, now, now, expires_at + 1, epoch, 1, definition, birth, extras,
-      lease_id, owner, record.lease_part('f', expires_at, ''), input, result))
-  return d, row_input, epoch, expires_at, extras
+  local m, now = started, call.now > updated_at and call.now or updated_at
+  local expires_at = now + c.lease_ttl_ms
+  if m.now ~= now or m.expires_at ~= expires_at or m.mark ~= mark or m.definition ~= definition
+    or m.birth ~= birth or m.extras ~= extras or m.input ~= input or m.owner ~= c.owner then
+    m.now, m.expires_at, m.mark, m.definition = now, expires_at, mark, definition
+    m.birth, m.extras, m.input, m.owner = birth, extras, input, c.owner
+    m.head = struct.pack(HEAD, mark == READY and ACTIVE or ACTIVE_LONG, now, now, expires_at + 1, 1,
+      1, definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0)
+    m.tail = c.owner .. record.lease_part('f', expires_at, '')
+  end
+  text = m.head .. string.sub(text, HEAD_BYTES + 1) .. lease_id .. m.tail
+  move(call, id, key, text, d, 'ready', 'active', now, nil, expires_at)
+  return text, input, long
 end
 
--- Ends an active execution with success; nil when it is not plain.
-function plain.complete(call, id, attempt_index, attempt_id, lease_id, lease_epoch, result)
-  local key, fine, version, state, flags, updated_at, at, due, epoch, attempts, definition, birth,
-    extras, stored_id, owner, parts, input, _, past = read(call, id)
-  local now = call.now
-  if not fine or state ~= 'a' or epoch ~= lease_epoch or stored_id ~= attempt_id
-    or attempt_id ~= lease_id or attempts ~= attempt_index + 1 or flags > FLAGS_MAX
-    or not record.is_first_lease(parts) or due <= now + 1 or due <= updated_at + 1
-    or version ~= record.VERSION or past ~= #call.peeked + 1 or not record.is_birth(birth)
-    or not string.find(owner, ':', 1, true) then
-    return nil
+-- Tells whether a record's text, from `past` on, holds an attempt of this id, its owner of so many
+-- bytes, its first lease and nothing else.
+local function is_held(text, past, attempt_id, owner_bytes)
+  return #text == past + ID_BYTES + owner_bytes + LEASE_BYTES - 1
+    and string.find(text, attempt_id, past, true) == past
+    and (string.find(text, ':', past + ID_BYTES, true) or #text) < past + ID_BYTES + owner_bytes
+    and string.find(text, FIRST_LEASE, -LEASE_BYTES, true) == #text - LEASE_BYTES + 1
+end
+
+-- Ends an active execution with success; false when it is not plain. The arguments are as they came
+-- from the caller: whoever holds a plain record has its ids.
+function plain.complete(call, id, key, attempt_index, attempt_id, lease_id, lease_epoch, result)
+  local text = enabled and call.texts[key]
+  if not text or #id ~= ID_BYTES or #attempt_id ~= ID_BYTES or attempt_id ~= lease_id
+    or attempt_index ~= '0' or lease_epoch ~= '1' or #text < HEAD_BYTES
+    or result ~= '' and string.byte(result) ~= 61 or #result > limits.PAYLOAD_BYTES_MAX + 1 then
+    return false
   end
-  local d = record.definition(definition)
+  local mark, updated_at, at, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
+    struct.unpack(HEAD, text)
+  local now, past = call.now, HEAD_BYTES + 1 + definition + birth + extras + input
+  if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
+    or p ~= LEASE_BYTES or r > 0 or due <= now + 1 or due <= updated_at + 1
+    or not is_held(text, past, attempt_id, o) then
+    return false
+  end
+  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition))
   if not d then
-    return nil
+    return false
   end
   now = now > updated_at and now or updated_at
-  local goes = now + d.policy.retention_ms
-  if #result > limits.INLINE_BYTES_MAX then
-    redis.call('SET', key .. ':out', result)
-    flags, result = flags + record.LONG_RESULT, ''
+  local goes, marks, bytes = now + d.policy.retention_ms, SUCCEEDED, #result
+  if bytes > INLINE then
+    execution.put(call, key .. ':out', result)
+    marks, bytes, result = SUCCEEDED_LONG, 0, ''
   end
-  write(call, id, key, d, 'active', 'done', now, due - 1, goes,
-    record.write('S', flags, now, now, goes + 1, epoch, attempts, definition, birth, extras,
-      attempt_id, owner, record.turn_part(attempt_index, epoch, 'C', 'S', 0, at, now), input,
-      result))
+  local m = ended
+  mark = marks[mark]
+  if m.now ~= now or m.goes ~= goes or m.at ~= at or m.mark ~= mark or m.definition ~= definition
+    or m.birth ~= birth or m.extras ~= extras or m.input ~= input or m.owner ~= o
+    or m.result ~= bytes then
+    m.now, m.goes, m.at, m.mark, m.definition = now, goes, at, mark, definition
+    m.birth, m.extras, m.input, m.owner, m.result = birth, extras, input, o, bytes
+    m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, now)
+    m.head = struct.pack(HEAD, mark, now, now, goes + 1, 1, 1, definition, birth, extras, input,
+      ID_BYTES, o, #m.turn, bytes)
+  end
+  text = m.head .. string.sub(text, HEAD_BYTES + 1, past + ID_BYTES + o - 1) .. m.turn .. result
+  move(call, id, key, text, d, 'active', 'done', now, due - 1, goes)
   if d.route ~= '' then
     index.count_route(call, d, -1)
   end

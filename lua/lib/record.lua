@@ -1,10 +1,10 @@
 -- Records: what an execution is in memory, and the one text that its key holds. docs/keys.md has
 -- the layout. A number that may be absent is written one greater than it is, 0 for none.
 
-record.VERSION = 1
--- Version, state, flags and small numbers, times and counts; then texts with their lengths before.
-record.FORMAT = '>Bc1BI6i6I6I6I4' .. 'Hc0Hc0I4c0Bc0Bc0I4c0Hc0Hc0'
-local BIRTH, BIRTH_TEXTS_AT = '>I6Bc0Bc0Bc0Bc0', 7
+record.VERSION = 2
+-- The head: version, state and flags; times, counts; then the lengths of the texts behind it.
+local HEAD = 'I6i6I6I6I4HHI4HBBI4H'
+record.HEAD, record.MARKED_HEAD, record.HEAD_BYTES = '>Bc1B' .. HEAD, '>c3' .. HEAD, 49
 -- The parts that only some records have, one after the other: what it is, its length, its text.
 local PART, PART_BYTES = '>c1I4', 5
 local LEASE, LEASE_BYTES, LEASE_TEXT = '>c1I6', 7, 'c1I6c0'
@@ -154,10 +154,8 @@ function record.lease_part(kind, expires_at, id)
   return struct.pack(PART .. LEASE_TEXT, 'L', LEASE_BYTES + #id, kind, expires_at, id)
 end
 
--- Tells whether parts are a fresh lease and nothing else.
-function record.is_first_lease(parts)
-  return #parts == PART_BYTES + LEASE_BYTES and string.sub(parts, 1, 6) == 'L\0\0\0\7f'
-end
+-- How the part of a fresh lease begins that has the attempt's id, and its bytes.
+record.FIRST_LEASE, record.FIRST_LEASE_BYTES = 'L\0\0\0\7f', PART_BYTES + LEASE_BYTES
 
 -- Writes the part of an ended turn.
 function record.turn_part(...)
@@ -192,55 +190,6 @@ local function write_parts(x)
   return rare == '' and parts or parts .. part('R', rare)
 end
 
--- Definitions: what many executions have in common, and never changes. The last ones are kept;
--- they are shared, so nobody changes one.
-local DEFINITIONS_MAX = 256
-local definitions, kept = {}, 0
-
--- Returns the definition that a text <namespace>:<lane>:<kind>:<policy>:<route> stands for; nil
--- when it is malformed.
-function record.definition(text)
-  local d = definitions[text]
-  if d then
-    return d
-  end
-  local namespace, lane, kind, policy_text, route =
-    string.match(text, '^([^:]*):([^:]*):([^:]*):([^:]*):([^:]*)$')
-  local parsed = route and policy.parse(policy_text)
-  if not parsed then
-    return nil
-  end
-  d = { text = text, namespace = namespace, lane = lane, lane_path = namespace .. ':' .. lane,
-    kind = kind, policy_text = policy_text, policy = parsed, route = route }
-  if kept >= DEFINITIONS_MAX then
-    definitions, kept = {}, 0
-  end
-  definitions[text], kept = d, kept + 1
-  return d
-end
-
--- Writes what only few calls need of a record: when and as what it was submitted.
-function record.write_birth(created_at, fingerprint, start, deadline, fairness)
-  return struct.pack(BIRTH, created_at, #fingerprint, fingerprint, #start, start, #deadline,
-    deadline, #fairness, fairness)
-end
-
--- Tells whether a text can be read as what write_birth wrote.
-function record.is_birth(text)
-  local at = BIRTH_TEXTS_AT
-  for _ = 1, 4 do
-    at = at + 1 + (string.byte(text, at) or 256)
-  end
-  return at == #text + 1
-end
-
--- Reads what write_birth wrote.
-function record.birth(x)
-  local created_at, fingerprint, start, deadline, fairness = struct.unpack(BIRTH, x.birth)
-  return { created_at = created_at, fingerprint = fingerprint, start = start, deadline = deadline,
-    fairness = fairness }
-end
-
 -- Tells whether the facts that a state needs are there.
 local function fits_state(x)
   local state = x.state
@@ -258,20 +207,29 @@ end
 
 local function decode(id, key, text)
   local version, state, flags, updated_at, at, due, epoch, attempts, definition, birth, extras,
-    attempt_id, owner, parts, input, result, past = struct.unpack(record.FORMAT, text)
+    input, attempt_id, owner, parts, result = struct.unpack(record.HEAD, text)
+  local past = record.HEAD_BYTES
+  local function next_text(length)
+    past = past + length
+    return string.sub(text, past - length + 1, past)
+  end
   local small = flags % RESUMES
   due = due > 0 and due - 1 or nil
   local x = {
     id = id, key = key, now = 0, was_state = state, was_at = at, was_due = due,
-    definition = record.definition(definition), birth = birth, extras = extras, state = state,
+    definition = origin.definition(next_text(definition)), birth = next_text(birth),
+    extras = next_text(extras),
+    inline_input = next_text(input), attempt_id = next_text(attempt_id),
+    owner = next_text(owner), state = state,
     updated_at = updated_at, at = at, due = due, epoch = epoch, attempts = attempts,
     resumes = (flags - small) / RESUMES, retries = 0, reclaims = 0, replays = 0, archived = 0,
-    attempt_id = attempt_id, owner = owner, inline_input = input, result = result,
     has_long_input = small % 2 == LONG_INPUT, has_long_result = small >= LONG_RESULT,
   }
-  local sound = version == record.VERSION and past == #text + 1 and x.definition
-    and (parts == '' or read_parts(x, parts)) and fits_state(x) and record.is_birth(birth)
-    and (attempts == 0 or (attempt_id ~= '' and string.find(owner, ':', 1, true)))
+  parts, x.result = next_text(parts), next_text(result)
+  local sound = version == record.VERSION and past == #text and x.definition
+    and (parts == '' or read_parts(x, parts)) and fits_state(x)
+    and origin.birth(x).past == #x.birth + 1
+    and (attempts == 0 or (x.attempt_id ~= '' and string.find(x.owner, ':', 1, true)))
   return sound and x or nil
 end
 
@@ -281,20 +239,13 @@ function record.decode(id, key, text)
   return fine and x or nil
 end
 
--- Writes the text of a record. due: one greater, 0 for none.
-function record.write(state, flags, updated_at, at, due, epoch, attempts, definition, birth, extras,
-    attempt_id, owner, parts, input, result)
-  return struct.pack(record.FORMAT, record.VERSION, state, flags, updated_at, at, due, epoch,
-    attempts, #definition, definition, #birth, birth, #extras, extras, #attempt_id, attempt_id,
-    #owner, owner, #parts, parts, #input, input, #result, result)
-end
-
 -- Writes a record.
 function record.encode(x)
   local definition, parts, due = x.definition.text, write_parts(x), x.due
   local flags = (x.has_long_input and LONG_INPUT or 0) + (x.has_long_result and LONG_RESULT or 0)
     + RESUMES * x.resumes
-  return record.write(x.state, flags, x.updated_at, x.at, due and due + 1 or 0, x.epoch,
-    x.attempts, definition, x.birth, x.extras, x.attempt_id, x.owner, parts, x.inline_input,
-    x.result)
+  return struct.pack(record.HEAD, record.VERSION, x.state, flags, x.updated_at, x.at,
+    due and due + 1 or 0, x.epoch, x.attempts, #definition, #x.birth, #x.extras, #x.inline_input,
+    #x.attempt_id, #x.owner, #parts, #x.result) .. definition .. x.birth .. x.extras
+    .. x.inline_input .. x.attempt_id .. x.owner .. parts .. x.result
 end

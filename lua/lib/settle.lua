@@ -126,6 +126,7 @@ function settle.tick(call, limit)
   local ids = store.read({}, 'ZRANGE', keys.due(call.base), '-inf', reply.int(call.now),
     'BYSCORE', 'LIMIT', 0, limit)
   local handled = 0
+  execution.prefetch(call, execution.keys_of(call, ids, 1, 1))
   for _, id in ipairs(ids) do
     local x = settle.visit(call, id, call.now)
     if not x then

@@ -61,6 +61,21 @@ function source.best(all, wanted)
   return first, first_id
 end
 
+-- Consumes up to `count` first entries of sources in their order; returns their ids, and the source
+-- of each.
+function source.pick(all, count)
+  local ids, froms = {}, {}
+  while #ids < count do
+    local from, id = source.best(all, count + 1)
+    if not from then
+      break
+    end
+    ids[#ids + 1], froms[#froms + 1] = id, from
+    source.consume(from)
+  end
+  return ids, froms
+end
+
 -- Takes note that the first entry of a source was seen to.
 function source.consume(from)
   from.at, from.consumed = from.at + 2, from.consumed + 1

@@ -19,40 +19,34 @@ take.ARGS = {
   end },
 }
 
--- A whole claim as one argument, empty or a pack of its arguments. Reads as the group that a call
--- may carry.
-take.form = { what = 'empty or a pack of the arguments of a claim', read = function(text)
-  local stride = #take.ARGS / 2
-  local group = { values = {}, first = 1, stride = stride, count = 0 }
-  if text == '' then
-    return group
-  end
-  local parts = pack.split(text, stride)
-  if not parts or #parts ~= stride then
-    return nil
-  end
-  for i = 1, stride do
-    local value = take.ARGS[2 * i].read(parts[i])
-    if value == nil then
-      return nil
-    end
-    parts[i] = value
-  end
-  group.values, group.count = parts, 1
-  return group
-end }
+-- The arguments of a claim that a call may carry before its groups: those of a claim, or all empty.
+take.NEXT = {}
+for i = 1, #take.ARGS, 2 do
+  take.NEXT[i] = take.ARGS[i]
+  take.NEXT[i + 1] = { what = 'empty without a claim, or ' .. take.ARGS[i + 1].what,
+    read = function(text)
+      return text
+    end }
+end
 
--- Reads the memory of a slot: the claim it holds and what that took; nil when it lapsed.
-local function recall(call, c)
-  local memory = store.read(false, 'GET', c.memory_key)
-  if not memory or not string.find(memory, '^%d+,[^,]') then
-    return nil
+-- Reads the arguments of NEXT in place; returns the group that they are, or nil and the refusal.
+function take.next_group(values)
+  local stride = #take.ARGS / 2
+  local is_absent = values[1] == ''
+  for i = 1, stride do
+    local value = values[i]
+    if not is_absent then
+      value = take.ARGS[2 * i].read(value)
+    elseif value ~= '' then
+      value = nil
+    end
+    if value == nil then
+      return nil, reply.refuse('invalid_argument',
+        string.format('%s must be %s', take.NEXT[2 * i - 1], take.NEXT[2 * i].what))
+    end
+    values[i] = value
   end
-  local parts = pack.commas(memory)
-  if tonumber(parts[1]) + limits.EXPIRY_SLACK_MS <= call.now then
-    return nil
-  end
-  return parts
+  return { values = values, first = 1, stride = stride, count = is_absent and 0 or 1 }
 end
 
 -- Opens the execution of a grant and checks it; returns the record or nil and the refusal.
@@ -88,8 +82,8 @@ end
 
 -- Prepares a claim from its ten arguments: decides all that can refuse it, writes nothing.
 -- Returns the claim, or nil and the refusal. kind: the kind of grant that it may name.
-function take.prepare(call, kind, claim_id, slot, namespace, worker_id, instance, capabilities,
-    lease_ttl_ms, count_max, lanes, grant)
+function take.prepare(call, kind, claim_id, slot_number, namespace, worker_id, instance,
+    capabilities, lease_ttl_ms, count_max, lanes, grant)
   local no = take.malformed(kind, lanes, grant)
   if no then
     return nil, no
@@ -97,10 +91,10 @@ function take.prepare(call, kind, claim_id, slot, namespace, worker_id, instance
   local c = {
     id = claim_id, namespace = namespace, instance = instance, lanes = lanes, grant = grant,
     count_max = count_max, offers = ',' .. capabilities .. ',', lease_ttl_ms = lease_ttl_ms,
-    owner = worker_id .. ':' .. instance,
-    memory_key = keys.claimed(call.base, namespace, instance, slot), taken = {},
+    owner = worker_id .. ':' .. instance, prefix = string.sub(claim_id, 1, 33), taken = {},
+    memory_key = keys.claimed(call.base, namespace, instance, slot_number),
   }
-  local memory = recall(call, c)
+  local memory = slot.recall(call, c)
   if memory and memory[2] > claim_id then
     return nil, reply.refuse('claim_superseded', memory[2])
   end
@@ -123,60 +117,67 @@ function take.malformed_group(groups)
   return take.malformed('claim', groups.values[groups.first + 8], groups.values[groups.first + 9])
 end
 
--- Makes the claim that an end carries, once the end is written: ready_left, next_due and rows in an
--- array, empty when the call carries none. A claim that is refused takes nothing.
+-- Makes the claim that an end carries, with all that is noted of the end: ready_left, next_due and
+-- rows in an array, empty when the call carries none. A claim that is refused takes nothing.
 function take.fused(call, groups)
-  if groups.count == 0 then
-    return {}
+  local result = {}
+  if groups.count > 0 then
+    local c = take.prepare(call, 'claim',
+      unpack(groups.values, groups.first, groups.first + groups.stride - 1))
+    result = c and { take.run(call, c) } or { '0', '', {} }
   end
-  local c = take.prepare(call, 'claim',
-    unpack(groups.values, groups.first, groups.first + groups.stride - 1))
-  if not c then
-    return { '0', '', {} }
-  end
-  return { take.run(call, c) }
+  index.flush(call)
+  return result
 end
+
+-- What tells the leases of a claim apart.
+local PLACES = {}
 
 local function lease_id(c, at)
-  return string.sub(c.id, 1, 33) .. string.format('%03x', at)
+  local place = PLACES[at]
+  if not place then
+    place = string.format('%03x', at)
+    PLACES[at] = place
+  end
+  return c.prefix .. place
 end
 
-local NONE = {}
+-- What a row says of an execution with a short input, no cancel and no signals.
+local NONE, NOTHING = {}, ''
 
--- Returns a claimed record, with x.input read, as a row, and its bytes of payload.
-local function row(x)
-  local d, signals, bytes = x.definition, NONE, 0
+
+-- Adds the row of a claimed record, with x.input read, to flat rows; returns its bytes of payload.
+local function add_row(call, rows, x)
+  local signals, bytes, rest = NONE, 0, NOTHING
   if x.resume_ids then
     signals, bytes = view.resume_signals(x)
   end
-  return {
-    x.id, d.lane, d.kind, reply.int(x.attempts - 1), x.attempt_id,
-    x.lease.id, reply.int(x.epoch), x.lease.kind, reply.int(x.lease.expires_at), x.extras,
-    x.input, x.cancel and view.cancel(x) or NONE, signals,
-  }, bytes + #x.input
+  if x.has_long_input or x.cancel or #signals > 0 then
+    rest = { x.has_long_input and x.input or '', view.cancel(x), signals }
+  end
+  local n = #rows
+  rows[n + 1], rows[n + 2], rows[n + 3] = x.id, call.texts[x.key], rest
+  return bytes + #x.input
 end
 
--- Starts the first lease of an execution that is plain; its row and bytes, or nil.
-local function start_plain(call, c, from, id)
-  local first = lease_id(c, #c.taken)
-  local d, input, epoch, expires_at, extras =
-    plain.claim(call, id, from, first, c.owner, c.lease_ttl_ms)
-  if not d then
+-- Starts the first lease of an execution that is plain; the bytes of its row, or nil.
+local function start_plain(call, c, rows, id, key, from)
+  local text, bytes, long = plain.claim(call, c, id, key, from, lease_id(c, #c.taken))
+  if not text then
     return nil
   end
   c.taken[#c.taken + 1] = id
-  return {
-    id, d.lane, d.kind, '0', first, first, reply.int(epoch), 'fresh', reply.int(expires_at), extras,
-    input, NONE, NONE,
-  }, #input
+  local n = #rows
+  rows[n + 1], rows[n + 2], rows[n + 3] = id, text, long and { long, NONE, NONE } or NOTHING
+  return long and #long or bytes
 end
 
--- Starts a lease and returns the claimed row and its bytes.
-local function start(call, c, x)
+-- Starts a lease and adds its row; returns its bytes.
+local function start(call, c, rows, x)
   transition.claim(x, lease_id(c, #c.taken), c)
   execution.save(call, x)
   c.taken[#c.taken + 1] = x.id
-  return row(x)
+  return add_row(call, rows, x)
 end
 
 -- Tells whether a visited record is ready in a source, and reads its input.
@@ -201,40 +202,44 @@ local function pass_over(call, from, id, x)
   end
 end
 
--- Takes or passes over what the first entry of a source stands for, by the rules: its row and
--- bytes, nil when it was passed over.
-local function take_by_rules(call, c, from, id)
+-- Takes or passes over what an entry of a source stands for, by the rules: the bytes of its row,
+-- nil when it was passed over.
+local function take_by_rules(call, c, rows, id, from)
   local x = settle.visit(call, id)
   if can_start(from, x) then
-    return start(call, c, x)
+    return start(call, c, rows, x)
   end
   pass_over(call, from, id, x)
+end
+
+-- Takes one entry; the bytes of its row, nil when it was passed over. What stands beside a damaged
+-- record must not cost the claim what it took before.
+local function take_one(call, c, rows, id, key, from)
+  local bytes = start_plain(call, c, rows, id, key, from)
+  if bytes then
+    return bytes
+  end
+  local fine, ruled = pcall(take_by_rules, call, c, rows, id, from)
+  return fine and ruled or nil
 end
 
 -- Takes from the ready indexes; returns the rows and whether more is ready.
 local function take_ready(call, c)
   local all, rows, bytes, passed = source.all(call, c), {}, 0, 0
   while true do
-    local from, id = source.best(all, c.count_max + 1)
-    if not from then
-      return rows, false
+    local ids, froms = source.pick(all, c.count_max - #c.taken)
+    if #ids == 0 then
+      return rows, source.best(all, 1) ~= nil
     end
-    if #rows >= c.count_max or bytes >= limits.CLAIM_REPLY_BYTES_MAX
-      or passed >= limits.CLAIM_TICK_MAX then
-      return rows, true
-    end
-    source.consume(from)
-    local taken, size = start_plain(call, c, from, id)
-    if not taken then
-      -- What stands beside a damaged record must not cost the claim what it took before.
-      local fine
-      fine, taken, size = pcall(take_by_rules, call, c, from, id)
-      taken = fine and taken
-      passed = passed + (taken and 0 or 1)
-    end
-    if taken then
-      rows[#rows + 1] = taken
-      bytes = bytes + size
+    local all_keys = execution.keys_of(call, ids, 1, 1)
+    execution.prefetch(call, all_keys)
+    for i = 1, #ids do
+      if bytes >= limits.CLAIM_REPLY_BYTES_MAX or passed >= limits.CLAIM_TICK_MAX then
+        return rows, true
+      end
+      local size = take_one(call, c, rows, ids[i], all_keys[i], froms[i])
+      bytes = bytes + (size or 0)
+      passed = passed + (size and 0 or 1)
     end
   end
 end
@@ -248,20 +253,12 @@ local function recalled(call, c)
       local x = execution.load(call, c.memory[i])
       if x and settle.run(x, x.now) and x.state == 'a' and x.lease.id == lease_id(c, i - 3) then
         x.input = execution.input(x)
-        rows[#rows + 1] = x.input and row(x) or nil
+        call.texts[x.key] = record.encode(x)
+        local _ = x.input and add_row(call, rows, x)
       end
     end
   end
   return rows, source.best(source.all(call, c), 1) ~= nil
-end
-
-local function remember(call, c)
-  local text = reply.int(call.now + c.lease_ttl_ms) .. ',' .. c.id
-  if #c.taken > 0 then
-    text = text .. ',' .. table.concat(c.taken, ',')
-  end
-  redis.call('SET', c.memory_key, text,
-    'PX', reply.int(c.lease_ttl_ms + 2 * limits.EXPIRY_SLACK_MS))
 end
 
 -- Runs a prepared claim. Returns ready_left, next_due and the rows.
@@ -271,7 +268,8 @@ function take.run(call, c)
   if c.memory then
     rows, left = recalled(call, c)
   elseif c.granted then
-    rows, left = { (start(call, c, c.granted)) }, false
+    rows, left = {}, false
+    start(call, c, rows, c.granted)
   else
     if next_due and next_due <= call.now then
       settle.tick(call, limits.CLAIM_TICK_MAX)
@@ -280,9 +278,9 @@ function take.run(call, c)
     rows, left = take_ready(call, c)
   end
   if not c.memory then
-    remember(call, c)
+    slot.remember(call, c)
   end
-  if call.noted then
+  if call.noted or #call.dirty > 0 then
     next_due = index.flush(call) or index.next_due(call)
   end
   local overdue = #c.lanes > 0 and next_due and next_due <= call.now

@@ -186,7 +186,7 @@ end
 
 -- Returns from the submission to the deadline; nil without a deadline.
 function transition.deadline_span(x)
-  local birth = record.birth(x)
+  local birth = origin.birth(x)
   local deadline = birth.deadline
   if deadline == '' then
     return nil

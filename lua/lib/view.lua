@@ -128,7 +128,7 @@ end
 -- Returns the 41 fields of a description, as wire.md lists them.
 function view.describe(call, x)
   local words = view.STATES[x.state]
-  local d, birth = x.definition, record.birth(x)
+  local d, birth = x.definition, origin.birth(x)
   local namespace, lane = string.match(d.lane_path, '^([^:]*):(.*)$')
   local ended_at = view.has_ended(x) and x.at
   local waits = not ended_at and x.state ~= 'a'

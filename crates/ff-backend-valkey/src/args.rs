@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use ff_core::contracts::claim::{ClaimExecution, ClaimSource, Grant, WorkerIdentity};
+use ff_core::contracts::submit::{Idempotency, SubmitExecution};
 use ff_core::handle::Handle;
 use ff_core::ids::{ClaimId, ExecutionId};
 use ff_core::name::LaneId;
 use ff_core::policy::{Backoff, EffectivePolicy, When};
 use ff_script::pack::pack;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 /// Writes a value by its text: numbers, ids, times, names and words.
 pub(crate) fn text(value: impl Display) -> Bytes {
@@ -38,13 +39,17 @@ pub(crate) const fn flag(value: bool) -> Bytes {
 /// Writes names joined by commas, in the order given.
 pub(crate) fn joined<T: Display>(values: impl IntoIterator<Item = T>) -> Bytes {
     let mut all = String::new();
-    for value in values {
-        if !all.is_empty() {
-            all.push(',');
-        }
-        all.push_str(&value.to_string());
-    }
+    join(&mut all, values);
     Bytes::from(all)
+}
+
+/// Appends values joined by commas.
+fn join<T: Display>(all: &mut String, values: impl IntoIterator<Item = T>) {
+    for (n, value) in values.into_iter().enumerate() {
+        let comma = if n > 0 { "," } else { "" };
+        // A text takes whatever is written to it.
+        let _ = write!(all, "{comma}{value}");
+    }
 }
 
 /// Writes the id of an execution without its partition, which is the base's.
@@ -119,13 +124,6 @@ pub(crate) fn claim(claim: &Claim<'_>) -> [Bytes; 10] {
     ]
 }
 
-/// Writes the ten arguments of a claim as a pack; empty for none.
-pub(crate) fn packed_claim(request: Option<&ClaimExecution>) -> Bytes {
-    let Some(request) = request else { return Bytes::new() };
-    let arguments = claim(&Claim::from(request));
-    Bytes::from(pack(arguments.iter().map(|argument| &argument[..])))
-}
-
 /// Writes lanes as a pack.
 pub(crate) fn lanes(lanes: &[LaneId]) -> Bytes {
     Bytes::from(pack(lanes.iter().map(|lane| lane.as_str().as_bytes())))
@@ -146,8 +144,39 @@ pub(crate) fn when(when: Option<When>) -> Bytes {
     }
 }
 
+/// Writes what many executions have in common: namespace, lane, kind, policy and route.
+pub(crate) fn definition(item: &SubmitExecution, policy: &EffectivePolicy) -> Bytes {
+    let (namespace, lane, kind) = (&item.namespace, &item.lane, &item.kind);
+    let mut text = format!("{namespace}:{lane}:{kind}:{}:", self::policy(policy));
+    join(&mut text, &policy.required_capabilities);
+    Bytes::from(text)
+}
+
+/// Writes as what an execution is submitted: texts, each after its length in one byte.
+pub(crate) fn submitted(item: &SubmitExecution, policy: &EffectivePolicy) -> Bytes {
+    let texts = [
+        text(item.fingerprint()),
+        when(policy.start),
+        when(policy.deadline),
+        optional(item.fairness_key.as_ref()),
+    ];
+    let mut all = Vec::with_capacity(64);
+    for text in texts {
+        // None is longer than a name.
+        all.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+        all.extend_from_slice(&text);
+    }
+    Bytes::from(all)
+}
+
+/// Writes an idempotency key after its window; empty for none.
+pub(crate) fn idempotency(idempotency: Option<&Idempotency>) -> Bytes {
+    idempotency
+        .map_or_else(Bytes::new, |once| text(format_args!("{}:{}", once.window_ms, once.key)))
+}
+
 /// Writes the twelve numbers of a policy.
-pub(crate) fn policy(policy: &EffectivePolicy) -> Bytes {
+pub(crate) fn policy(policy: &EffectivePolicy) -> String {
     let (kind, initial_ms, ceiling_ms, growth_pct) = match policy.retry.backoff {
         Backoff::Fixed { delay_ms } => ('f', delay_ms, 0, 0),
         Backoff::Exponential { initial_ms, ceiling_ms, growth_pct } => {
@@ -156,7 +185,7 @@ pub(crate) fn policy(policy: &EffectivePolicy) -> Bytes {
     };
     let attempt_ms = policy.attempt_timeout_ms;
     let attempt_ms = attempt_ms.map_or_else(String::new, |span_ms| span_ms.to_string());
-    Bytes::from(format!(
+    format!(
         "{},{},{attempt_ms},{},{kind},{initial_ms},{ceiling_ms},{growth_pct},{},{},{},{}",
         policy.priority,
         policy.lead_ms,
@@ -165,7 +194,7 @@ pub(crate) fn policy(policy: &EffectivePolicy) -> Bytes {
         policy.reclaims_max,
         policy.replays_max,
         policy.retention_ms,
-    ))
+    )
 }
 
 /// Writes what is seldom asked for: categories, budgets and tags.

@@ -1,5 +1,6 @@
 //! Rows that several replies share.
 
+use bytes::Bytes;
 use ff_core::contracts::claim::{ClaimedExecution, ExecutionsClaimed, WorkerIdentity};
 use ff_core::contracts::lease::CancelRequested;
 use ff_core::contracts::signal::ResumeSignal;
@@ -12,7 +13,7 @@ use ff_core::state::HandleKind;
 use ff_core::time::TimestampMs;
 use ff_core::turn::{EndedTurn, TurnOperation, TurnOutcome};
 use ff_script::pack::unpack;
-use ff_script::{Fields, Value};
+use ff_script::{Fields, Record, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the id of an execution of the partition.
@@ -80,7 +81,7 @@ pub(crate) fn claimed(
     Ok(ExecutionsClaimed {
         ready_left: fields.flag("ready_left")?,
         next_due: fields.optional_time("next_due")?,
-        executions: fields.list("executions", |row| claimed_execution(row, claimant))?,
+        executions: fields.each("executions", |items| claimed_execution(items, claimant))?,
     })
 }
 
@@ -96,33 +97,66 @@ pub(crate) fn next(
     }
 }
 
-fn claimed_execution(row: &mut Fields, claimant: &Claimant<'_>) -> EngineResult<ClaimedExecution> {
-    let execution_id = execution(row, claimant.partition)?;
-    let lane = row.parsed("lane", "a lane")?;
-    let kind = row.parsed("kind", "an execution kind")?;
+/// Reads an id, a record and what it lacks, out of a flat list of them.
+fn claimed_execution(
+    items: &mut Fields,
+    claimant: &Claimant<'_>,
+) -> EngineResult<ClaimedExecution> {
+    let execution_id = execution(items, claimant.partition)?;
+    let text = items.bytes("record")?;
+    let rest = match items.next("rest")? {
+        Value::Array(values) => Some(Fields::new(items.function(), values)),
+        Value::Bytes(bytes) if bytes.is_empty() => None,
+        other => return Err(items.bad("rest", "'' or an array", &other)),
+    };
+    let Record { definition, extras, input, attempts, lease_epoch, attempt_id, lease } =
+        Record::decode(&text).ok_or_else(|| {
+            items.bad("record", "the record of an active execution", &Value::Bytes(text))
+        })?;
+    let mut names = definition.split(|byte| *byte == b':').skip(1);
+    let mut name = || Value::Bytes(Bytes::copy_from_slice(names.next().unwrap_or_default()));
+    let lease_id = if lease.id.is_empty() { attempt_id.clone() } else { lease.id };
+    let words = vec![
+        name(),
+        name(),
+        Value::Bytes(attempt_id),
+        Value::Bytes(lease_id),
+        Value::Bytes(extras),
+    ];
+    let mut words = Fields::new(items.function(), words);
+    let lane = words.parsed("lane", "a lane")?;
+    let kind = words.parsed("kind", "an execution kind")?;
     let handle = Handle::from_parts(HandleParts {
         execution_id,
         lane,
-        attempt_index: AttemptIndex(row.u32("attempt_index")?),
-        attempt_id: row.parsed("attempt_id", "an attempt id")?,
-        lease_id: row.parsed("lease_id", "a lease id")?,
-        lease_epoch: LeaseEpoch(row.u64("lease_epoch")?),
-        kind: row.word("handle_kind", HandleKind::parse)?,
+        attempt_index: AttemptIndex(attempts - 1),
+        attempt_id: words.parsed("attempt_id", "an attempt id")?,
+        lease_id: words.parsed("lease_id", "a lease id")?,
+        lease_epoch: LeaseEpoch(lease_epoch),
+        kind: if lease.is_resumed { HandleKind::Resumed } else { HandleKind::Fresh },
         worker_instance_id: claimant.worker.worker_instance_id.clone(),
     });
-    let lease_expires_at = row.time("lease_expires_at")?;
-    let extras = Extras::read(row)?;
-    Ok(ClaimedExecution {
+    let extras = Extras::read(&mut words)?;
+    let mut claimed = ClaimedExecution {
         handle,
         kind,
-        lease_expires_at,
+        lease_expires_at: TimestampMs::from_millis(lease.expires_at),
         lease_ttl_ms: claimant.lease_ttl_ms,
         tags: extras.tags,
         budgets: extras.budgets,
-        input: row.bytes("input")?,
-        cancel_requested: row.optional_row("cancel", cancel)?,
-        resume_signals: row.list("resume_signals", resume_signal)?,
-    })
+        input,
+        cancel_requested: None,
+        resume_signals: Vec::new(),
+    };
+    if let Some(mut rest) = rest {
+        let long_input = rest.bytes("input")?;
+        if !long_input.is_empty() {
+            claimed.input = long_input;
+        }
+        claimed.cancel_requested = rest.optional_row("cancel", cancel)?;
+        claimed.resume_signals = rest.list("resume_signals", resume_signal)?;
+    }
+    Ok(claimed)
 }
 
 /// What is seldom asked for.

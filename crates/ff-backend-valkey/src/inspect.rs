@@ -405,7 +405,7 @@ mod tests {
         ] {
             let policy = given.resolve(&LaneDefaults::default());
             let written = args::policy(&policy);
-            let text = std::str::from_utf8(&written).expect("text");
+            let text = written.as_str();
             assert_eq!(parse_policy(text).as_ref(), Some(&policy));
         }
         assert_eq!(parse_policy("1,2,3"), None);

@@ -1,6 +1,6 @@
 //! Submit: items of one partition travel together, partitions at the same time.
 
-use crate::args::{execution, extras, joined, optional, policy, text, when};
+use crate::args::{definition, execution, extras, idempotency, submitted};
 use crate::backend::ValkeyBackend;
 use bytes::Bytes;
 use ff_core::contracts::SubmitBackend;
@@ -82,7 +82,7 @@ impl ValkeyBackend {
         if !groups.is_empty() {
             let function = &SUBMIT_EXECUTIONS;
             let mut fields = self.caller.ok(function, base, [], &groups, &Subject::NONE).await?;
-            replies = fields.replies("outcomes")?;
+            replies = fields.sub_replies("outcomes")?;
             if replies.len() != unread.iter().filter(|error| error.is_none()).count() {
                 let got = ff_script::Value::Int(i64::try_from(replies.len()).unwrap_or(i64::MAX));
                 return Err(fields.bad("outcomes", "one outcome an item", &got));
@@ -100,32 +100,23 @@ impl ValkeyBackend {
     }
 }
 
-/// Writes the fourteen arguments of an item.
-fn group(item: &SubmitExecution, defaults: &LaneDefaults) -> [Bytes; 14] {
+/// Writes the six arguments of an item.
+fn group(item: &SubmitExecution, defaults: &LaneDefaults) -> [Bytes; 6] {
     let resolved = item.policy.resolve(defaults);
-    let (key, window_ms) = match &item.idempotency {
-        Some(idempotency) => (text(&idempotency.key), idempotency.window_ms),
-        None => (Bytes::new(), 0),
-    };
     [
         execution(item.execution_id),
-        text(item.fingerprint()),
-        text(&item.namespace),
-        text(&item.lane),
-        text(&item.kind),
-        joined(&resolved.required_capabilities),
-        when(resolved.start),
-        when(resolved.deadline),
-        key,
-        text(window_ms),
-        optional(item.fairness_key.as_ref()),
-        policy(&resolved),
+        definition(item, &resolved),
+        submitted(item, &resolved),
+        idempotency(item.idempotency.as_ref()),
         extras(&resolved),
         item.input.clone(),
     ]
 }
 
-fn outcome(reply: Reply, item: &SubmitExecution) -> Outcome {
+fn outcome(reply: Option<Reply>, item: &SubmitExecution) -> Outcome {
+    let Some(reply) = reply else {
+        return Ok(ExecutionSubmitted::Created { execution_id: item.execution_id });
+    };
     let subject = Subject::execution(item.execution_id);
     let partition = item.execution_id.partition();
     let (status, mut fields) = reply.into_success(&subject)?.one_of(&["CREATED", "DUPLICATE"])?;

@@ -1,6 +1,6 @@
 //! Terminal: the ends of turns, and replays. Complete and fail may carry a claim.
 
-use crate::args::{Claim, claim, execution, handle, maybe, packed_claim, text, with_handle};
+use crate::args::{Claim, claim, execution, handle, maybe, text, with_handle};
 use crate::backend::ValkeyBackend;
 use crate::claim::claimant;
 use crate::decode::{cancel, next};
@@ -58,18 +58,19 @@ impl TerminalBackend for ValkeyBackend {
             groups.extend::<[Bytes; 6]>(with_handle(handle, [maybe(result.as_deref())]));
         }
         let claim = request.next.as_ref();
-        let arguments = [packed_claim(claim)];
+        let arguments =
+            claim.map_or_else(Default::default, |next| crate::args::claim(&next.into()));
         let function = &COMPLETE_EXECUTIONS;
         let mut fields =
             self.caller.ok(function, &base, arguments, &groups, &Subject::NONE).await?;
-        let replies = fields.replies("outcomes")?;
+        let replies = fields.sub_replies("outcomes")?;
         if replies.len() != completions.len() {
             let got = Value::Int(i64::try_from(replies.len()).unwrap_or(i64::MAX));
             return Err(fields.bad("outcomes", "one outcome a completion", &got));
         }
         let outcomes = replies.into_iter().zip(completions).map(|(reply, completion)| {
             let subject = Subject::execution(completion.handle.execution_id());
-            reply.into_success(&subject)?.ok().map(drop)
+            reply.map_or(Ok(()), |reply| reply.into_success(&subject)?.ok().map(drop))
         });
         let outcomes = outcomes.collect();
         let next = next(&mut fields, claim.map(claimant).as_ref())?;

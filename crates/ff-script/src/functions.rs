@@ -110,8 +110,7 @@ macro_rules! functions {
 functions! {
     SUBMIT_EXECUTIONS: 0 = "ff_submit_executions", writes, &[], group(
         &[
-            "execution", "fingerprint", "namespace", "lane", "kind", "route", "start", "deadline",
-            "idempotency_key", "window_ms", "fairness_key", "policy", "extras", "input",
+            "execution", "definition", "submitted", "idempotency", "extras", "input",
         ],
         1,
         500,
@@ -128,7 +127,7 @@ functions! {
 
     COMPLETE_EXECUTION: 6 = "ff_complete_execution", writes, handle!["result"],
         group(CLAIM, 0, 1);
-    COMPLETE_EXECUTIONS: 1 = "ff_complete_executions", writes, &["next"],
+    COMPLETE_EXECUTIONS: 10 = "ff_complete_executions", writes, CLAIM,
         group(handle!["result"], 1, 256);
     FAIL_EXECUTION: 7 = "ff_fail_execution", writes, handle!["reason", "category"],
         group(CLAIM, 0, 1);

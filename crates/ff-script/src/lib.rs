@@ -10,9 +10,11 @@ pub mod version;
 
 pub mod codes;
 pub mod pack;
+pub mod record;
 pub mod reply;
 
 pub use codes::Subject;
 pub use functions::{Function, Group, Signature};
+pub use record::Record;
 pub use reply::{Fields, Refusal, Reply, Success, Value};
 pub use version::{CONTENT_HASH, VERSION};

@@ -404,6 +404,16 @@ impl Fields {
         self.each(field, |items| Reply::decode(function, items.next(field)?))
     }
 
+    /// Reads an array of sub-replies: `None` for the integer 1, which says that all went as it was
+    /// asked for.
+    pub fn sub_replies(&mut self, field: &'static str) -> EngineResult<Vec<Option<Reply>>> {
+        let function = self.function;
+        self.each(field, |items| match items.next(field)? {
+            Value::Int(1) => Ok(None),
+            other => Reply::decode(function, other).map(Some),
+        })
+    }
+
     /// Reads an array of plain values, each by `read`.
     pub fn each<T>(
         &mut self,

@@ -3,7 +3,7 @@
 /// The version that `ff_describe` answers. Raise it with every change of a released library, and
 /// `command.version` in `lua/lib/command.lua` with it: a server that runs an older one is then
 /// upgraded on connect.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "62b600c7aedd07a1af6bdf853ac498b39d9c1ebd5cda71b87917975e69db5fef";
+pub const CONTENT_HASH: &str = "67641324b6fa9b8c7b286800c2ed9936dcba53183f6fa5ed6f367123a3992ca0";

@@ -33,12 +33,18 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         text[place] = byte;
         text
     };
-    // The parts stand before the input and the result, which is empty here.
-    let input_at = text.len() - 2 - 2 - input_bytes();
+    // The parts are the last text but the result, which is empty here.
     let parts = |what: &str, bytes: &[u8]| {
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a few bytes").to_be_bytes();
         let part = [what.as_bytes(), &length(bytes), bytes].concat();
-        [&text[..input_at - 4], &length(&part), &part, &text[input_at..]].concat()
+        let (head, texts) = text.split_at(HEAD_BYTES);
+        [&head[..PARTS_AT], &length(&part), &head[PARTS_AT + 4..], texts, &part].concat()
+    };
+    let shifted = {
+        let mut text = text.to_vec();
+        text[DEFINITION_AT + 1] += 1;
+        text[DEFINITION_AT + 3] -= 1;
+        text
     };
     let rare = |bytes: &[u8]| parts("R", bytes);
     vec![
@@ -51,8 +57,10 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("active without a lease", at(1, b'a')),
         ("suspended without a suspension", at(1, b's')),
         ("blocked without a grant", at(1, b'b')),
-        ("a length too long", at(HEAD_BYTES, 255)),
-        ("no lane", at(HEAD_BYTES + 2 + "default".len(), b'.')),
+        ("a length too long", at(DEFINITION_AT, 255)),
+        ("a length that makes up for another", shifted),
+        ("an attempt that never began", at(HEAD_BYTES - 8, 1)),
+        ("no lane", at(HEAD_BYTES + "default".len(), b'.')),
         ("a part that nobody knows", parts("?", b"")),
         ("a lease that is too short", parts("L", b"f")),
         ("a turn that is none", parts("T", &[b'x'; 30])),
@@ -63,13 +71,10 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Bytes of the input of what [`item`] submits.
-fn input_bytes() -> usize {
-    item().input.len()
-}
-
-/// Bytes of a record before its texts.
-const HEAD_BYTES: usize = 31;
+/// Bytes of a record before its texts, and where the lengths of two of them stand.
+const HEAD_BYTES: usize = 49;
+const DEFINITION_AT: usize = 31;
+const PARTS_AT: usize = 43;
 
 fn write(at: &mut Connection, words: &[&str]) {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();

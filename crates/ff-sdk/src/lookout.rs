@@ -276,4 +276,34 @@ mod tests {
         };
         assert_ne!(first.partition, second.partition);
     }
+
+    /// Returns where the worker loop claims next with all of its places.
+    fn stays(lookout: &Lookout, count: u32) -> usize {
+        let Next::Claim(look) = lookout.next_stay(at(0)) else {
+            panic!("work is ready");
+        };
+        lookout.charge(look, count);
+        lookout.saw(look, true, at(0));
+        look.partition.number().into()
+    }
+
+    #[test]
+    fn a_loop_stays_until_the_quantum_is_used_and_then_visits_all_others_first() {
+        let lookout = lookout(3);
+        let order: Vec<usize> = (0..4 * 16).map(|_| stays(&lookout, 1)).collect();
+        let turns: Vec<usize> = order.chunks(16).map(|turn| turn[0]).collect();
+        assert!(order.chunks(16).all(|turn| turn.iter().all(|index| *index == turn[0])));
+        assert_eq!(turns, [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn many_places_share_several_stays() {
+        let lookout = Lookout::new((0..4).collect(), 1_000, Stays::new(128));
+        assert_eq!(lookout.share(), 64);
+        let order: Vec<usize> = (0..5).map(|_| stays(&lookout, 1)).collect();
+        assert_eq!(order, [0, 1, 0, 1, 0]);
+        let fused = lookout.stay(Partition::new_unchecked(1), 64 * 16, at(0));
+        assert!(fused.is_some());
+        assert_eq!([stays(&lookout, 1), stays(&lookout, 1)], [2, 0], "1 has had its share");
+    }
 }

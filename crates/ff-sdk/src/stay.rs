@@ -134,3 +134,33 @@ impl Stay {
         self.left == 0 || now >= self.until
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_worker_goes_through_all_partitions_in_an_order_of_its_own() {
+        let map = PartitionMap::new(64).expect("a legal count");
+        let order = |name| rotation(map, &WorkerInstanceId::new(name).expect("a legal name"));
+        let (mut one, other) = (order("one"), order("other"));
+        assert_ne!(one, other);
+        assert_eq!(one, order("one"));
+        one.sort_unstable();
+        assert_eq!(one, (0..64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_stay_renews_its_quantum_only_while_nobody_waits() {
+        let (mut stays, now) = (Stays::new(1), TimestampMs::from_millis(0));
+        stays.begin(3, now);
+        stays.charge(3, STAY_TASKS_MAX);
+        stays.settle(now, false, |_| true);
+        stays.charge(3, STAY_TASKS_MAX - 1);
+        stays.settle(now, true, |_| true);
+        assert!(stays.holds(3), "a task is left of the new quantum");
+        stays.charge(3, 1);
+        stays.settle(now, true, |_| true);
+        assert!(!stays.holds(3));
+    }
+}

@@ -23,6 +23,15 @@ use tracing::Instrument;
 /// The slot of claims that wait for work; a running task's own claims use a slot above it.
 pub(crate) const WAITING_SLOT: u16 = 0;
 
+/// What work is pulled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pull {
+    /// One task: partitions take turns.
+    Task,
+    /// The places of the worker loop: all that are free are filled, where it [stays](crate::stay).
+    Places,
+}
+
 /// A claim as it goes out, the same each time.
 #[derive(Clone, Debug)]
 pub(crate) enum ClaimCall {
@@ -63,22 +72,28 @@ pub(crate) struct Taken {
 }
 
 impl Core {
-    /// Waits for work and claims as much as there are permits; with `tops_up`, permits that became
-    /// free while waiting are used, too. The permits of the tasks are split off. Empty only once
-    /// the deadline has passed.
+    /// Waits for work and claims as much as there are permits, for the worker loop those that
+    /// became free while waiting, too. The permits of the tasks are split off. Empty only once the
+    /// deadline has passed.
     pub(crate) async fn pull(
         self: &Arc<Self>,
         permits: &mut OwnedSemaphorePermit,
-        tops_up: bool,
+        pull: Pull,
         deadline: Option<TimestampMs>,
     ) -> Result<Vec<ClaimedTask>, SdkError> {
         let mut changes = self.lookout.changes();
         loop {
             changes.mark_unchanged();
             let now = self.clock.now();
-            match self.lookout.next(now) {
+            let next = match pull {
+                Pull::Task => self.lookout.next(now),
+                Pull::Places => self.lookout.next_stay(now),
+            };
+            match next {
                 Next::Claim(look) => {
-                    if tops_up {
+                    if pull == Pull::Places {
+                        // Tasks that have just ended give their permits back first.
+                        tokio::task::yield_now().await;
                         self.top_up(permits);
                     }
                     let tasks = self.claim_ready(look, permits).await?;
@@ -115,7 +130,8 @@ impl Core {
         permits: &mut OwnedSemaphorePermit,
     ) -> Result<Vec<ClaimedTask>, SdkError> {
         let room = u32::try_from(permits.num_permits()).unwrap_or(CLAIM_COUNT_MAX);
-        let count_max = room.clamp(1, CLAIM_COUNT_MAX);
+        let count_max = room.min(self.lookout.share()).clamp(1, CLAIM_COUNT_MAX);
+        self.lookout.charge(look, count_max);
         let taken = self
             .claim_detached(Some(look), move |core| {
                 ClaimCall::Claim(core.ready_claim(look.partition, WAITING_SLOT, count_max))

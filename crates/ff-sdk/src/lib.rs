@@ -33,6 +33,7 @@ mod lookout;
 mod register;
 mod resend;
 mod signal;
+mod stay;
 mod stream;
 mod suspend;
 mod terminal;

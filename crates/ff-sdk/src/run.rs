@@ -9,6 +9,7 @@ pub use outcome::{
     TaskContext, TaskEnd, TaskError, TaskResult,
 };
 
+use crate::claim::Pull;
 use crate::error::SdkError;
 use crate::task::ClaimedTask;
 use crate::worker::{Core, FlowFabricWorker};
@@ -147,7 +148,7 @@ async fn pull(
         Some(permits) => permits,
         None => core.permit().await?,
     };
-    let tasks = core.pull(&mut permits, true, None).await?;
+    let tasks = core.pull(&mut permits, Pull::Places, None).await?;
     *kept = Some(permits).filter(|permits| permits.num_permits() > 0);
     Ok(tasks)
 }

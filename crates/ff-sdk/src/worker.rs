@@ -1,10 +1,12 @@
 //! The worker: claims executions and hands them out as tasks.
 
+use crate::claim::Pull;
 use crate::config::WorkerConfig;
 use crate::error::SdkError;
 use crate::lease::Renewer;
 use crate::lookout::Lookout;
 use crate::register::Registration;
+use crate::stay::{Stays, rotation};
 use crate::task::ClaimedTask;
 use ff_core::contracts::EngineBackend;
 use ff_core::contracts::claim::{Grant, GrantKind};
@@ -64,9 +66,10 @@ impl FlowFabricWorker {
         let partitions = backend.partitions();
         let notices = backend.subscribe(partitions.iter().collect()).await?;
         let tasks_max = config.max_concurrent_tasks();
+        let order = rotation(partitions, config.worker_instance_id());
         let core = Arc::new(Core {
             clock: backend.clock(),
-            lookout: Lookout::new(partitions, config.idle_poll_ceiling_ms()),
+            lookout: Lookout::new(order, config.idle_poll_ceiling_ms(), Stays::new(tasks_max)),
             engine: Engine::start(backend.clone()),
             renewer: Arc::new(Renewer::start(backend.clone(), config.lease_ttl_ms())),
             permits: Arc::new(Semaphore::new(usize::from(tasks_max))),
@@ -93,7 +96,7 @@ impl FlowFabricWorker {
         let mut permit = self.core.permit().await?;
         let ceiling_ms = self.core.config.idle_poll_ceiling_ms();
         let deadline = self.core.clock.now().plus_ms(ceiling_ms);
-        let tasks = self.core.pull(&mut permit, false, Some(deadline)).await?;
+        let tasks = self.core.pull(&mut permit, Pull::Task, Some(deadline)).await?;
         Ok(tasks.into_iter().next())
     }
 

@@ -16,8 +16,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::Instrument;
 
-/// Tasks in a row that one permit takes from the same partition while another has work ready.
-const FUSED_IN_A_ROW_MAX: u32 = 16;
 /// Reason of a task that is released because the worker drains.
 const DRAIN_REASON: &str = "the worker is shutting down";
 
@@ -67,25 +65,17 @@ where
     pub(super) async fn work(self: Arc<Self>, task: ClaimedTask) {
         let slot = self.core.slot();
         let mut next = Some(TaskContext::new(task));
-        let mut before = 0;
         while let Some(task) = next {
-            next = self.work_on(task, slot.as_ref(), before).await;
-            before += 1;
+            next = self.work_on(task, slot.as_ref()).await;
         }
     }
 
     /// Runs one task to the end of its turn and returns the task that came with it.
-    async fn work_on(
-        &self,
-        task: TaskContext,
-        slot: Option<&Slot>,
-        before: u32,
-    ) -> Option<TaskContext> {
+    async fn work_on(&self, task: TaskContext, slot: Option<&Slot>) -> Option<TaskContext> {
         loop {
             let ending = match self.run_handler(&task).await {
                 Ran::Answered(answer) => {
                     let said = answer.as_ref().err().map(|error| error.reason().to_owned());
-                    let slot = slot.filter(|_| self.goes_on(&task, before));
                     let slot = slot.map(|slot| slot.number);
                     match self.end(&task, answer, slot).await {
                         Ending::Refused(why) => {
@@ -237,12 +227,5 @@ where
         }
         let next = next.map(|(next, sent_at)| self.core.task(next, sent_at, task.take_permit()));
         Ending::Over(next.map(TaskContext::new))
-    }
-
-    /// Tells whether the next task of a permit may come from the same partition: not when that has
-    /// had its share and another waits.
-    fn goes_on(&self, task: &TaskContext, before: u32) -> bool {
-        let partition = task.execution_id().partition();
-        before + 1 < FUSED_IN_A_ROW_MAX || !self.core.lookout.is_ready_elsewhere(partition)
     }
 }

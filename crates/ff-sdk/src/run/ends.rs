@@ -201,17 +201,17 @@ impl Ends {
         self.fuse(partition, members[0].slot?, wanted)
     }
 
-    /// Builds a claim that travels with ends; none while draining.
+    /// Builds a claim that travels with ends; none while draining, nor when the places are to be
+    /// filled elsewhere.
     pub(super) fn fuse(&self, partition: Partition, slot: u16, wanted: usize) -> Option<Fused> {
         if *self.phase.borrow() != Phase::Running {
             return None;
         }
         let count_max = u32::try_from(wanted).unwrap_or(CLAIM_COUNT_MAX).min(CLAIM_COUNT_MAX);
-        Some(Fused {
-            look: self.core.lookout.look(partition),
-            claim: self.core.ready_claim(partition, slot, count_max),
-            sent_at: self.core.clock.now(),
-        })
+        let now = self.core.clock.now();
+        let look = self.core.lookout.stay(partition, count_max, now)?;
+        let claim = self.core.ready_claim(partition, slot, count_max);
+        Some(Fused { look, claim, sent_at: now })
     }
 
     /// Takes what a fused claim took: what may still be worked on; the rest is given back.

@@ -1,6 +1,7 @@
 //! The worker loop: fused ends, slots, failures, suspension, drain.
 
 mod drain;
+mod stay;
 mod together;
 
 use crate::fake::backend::{stale, suspension};

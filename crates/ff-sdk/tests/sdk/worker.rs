@@ -87,7 +87,7 @@ async fn partitions_with_work_take_turns() {
         order.push(task.execution_id().partition().number());
         task.complete(None).await.expect("it lands");
     }
-    assert_eq!(order, [0, 2, 0, 2, 0, 2]);
+    assert!(order.windows(2).all(|pair| pair[0] != pair[1]), "{order:?}");
 }
 
 #[tokio::test]
@@ -268,7 +268,9 @@ async fn lost_notices_make_every_partition_worth_a_look() {
     assert_eq!(claims(&fake).len(), 3);
     fake.notice(Notice::Lagged);
     settle().await;
-    let looked: Vec<Partition> = claims(&fake)[3..].iter().map(|claim| claim.partition).collect();
+    let mut looked: Vec<Partition> =
+        claims(&fake)[3..].iter().map(|claim| claim.partition).collect();
+    looked.sort_unstable();
     assert_eq!(looked, fake.map.iter().collect::<Vec<_>>());
     claiming.abort();
 }

@@ -21,7 +21,7 @@ command.define('ff_complete_execution', {
       return no
     end
     local key = keys.execution(call.base, id)
-    execution.prefetch(call, { key })
+    execution.prefetch(call, { key, take.memory_key(call, groups) })
     if not plain.complete(call, id, key, reply.int(attempt_index), attempt_id, lease_id,
         reply.int(lease_epoch), result) then
       no = ending.complete(call, result, id, attempt_index, attempt_id, lease_id, lease_epoch)
@@ -50,6 +50,7 @@ command.define('ff_complete_executions', {
       return no
     end
     local all = execution.keys_of(call, v, first, stride)
+    all[#all + 1] = take.memory_key(call, claim)
     execution.prefetch(call, all)
     local others, wrong = ending.complete_plain(call, groups, all)
     if not others then

@@ -42,7 +42,7 @@ end
 
 -- Checks the number of arguments; returns what is wrong with it.
 local function miscounted(spec, count)
-  local fixed, stride = #spec.forms, #spec.group_forms
+  local fixed, stride = spec.fixed, spec.stride
   local rest = count - fixed
   local legal = rest == 0 and spec.groups_min == 0
   if rest > 0 and stride > 0 and rest % stride == 0 then
@@ -55,10 +55,10 @@ local function miscounted(spec, count)
     spec.groups_min, spec.groups_max, stride)
 end
 
--- Checks the arguments after `from` against as many forms and replaces each by its value; returns
--- the number of a malformed one.
-local function malformed(args, from, reads)
-  for i = 1, #reads do
+-- Checks `count` arguments after `from` against as many forms and replaces each by its value;
+-- returns the number of a malformed one.
+local function malformed(args, from, reads, count)
+  for i = 1, count do
     local at = from + i
     local text = args[at]
     local value = reads[i](text)
@@ -73,22 +73,22 @@ end
 
 -- Checks the arguments of the group that begins after `from`; returns what is wrong.
 function command.malformed_group(spec, args, from)
-  local wrong = malformed(args, from, spec.group_reads)
+  local wrong = malformed(args, from, spec.group_reads, spec.stride)
   return wrong and string.format('%s must be %s', spec.group_names[wrong],
     spec.group_forms[wrong].what)
 end
 
 -- Checks every argument, groups aside that the body looks at itself; returns what is wrong.
-local function any_malformed(spec, args)
-  local wrong = malformed(args, 0, spec.reads)
+local function any_malformed(spec, args, count)
+  local wrong = malformed(args, 0, spec.reads, spec.fixed)
   if wrong then
     return string.format('%s must be %s', spec.names[wrong], spec.forms[wrong].what)
   end
-  local stride = #spec.group_reads
+  local stride = spec.stride
   if stride == 0 or spec.checks_groups then
     return nil
   end
-  for from = #spec.reads, #args - 1, stride do
+  for from = spec.fixed, count - 1, stride do
     wrong = command.malformed_group(spec, args, from)
     if wrong then
       return wrong
@@ -97,9 +97,9 @@ local function any_malformed(spec, args)
 end
 
 -- What the groups of a call are read by: values from `first` on, `stride` a group.
-local function groups_of(spec, args)
-  local fixed, stride = #spec.forms, #spec.group_forms
-  local count = stride > 0 and (#args - fixed) / stride or 0
+local function groups_of(spec, args, given)
+  local fixed, stride = spec.fixed, spec.stride
+  local count = stride > 0 and (given - fixed) / stride or 0
   return { values = args, first = fixed + 1, stride = stride, count = count, spec = spec }
 end
 
@@ -135,13 +135,14 @@ local function run(spec, keys_given, args)
   if #keys_given ~= 1 or not is_good(base, spec.base) then
     return reply.refuse('invalid_argument', 'the one key must be the base of a slot, ff:{...}')
   end
-  local wrong = miscounted(spec, #args) or any_malformed(spec, args)
+  local given = #args
+  local wrong = miscounted(spec, given) or any_malformed(spec, args, given)
   if wrong then
     return reply.refuse('invalid_argument', wrong)
   end
   local call = { base = base, now = clock.now(), owners = {}, texts = {}, dirty = {} }
   command.current = call
-  return spec.body(call, groups_of(spec, args), unpack(args, 1, #spec.forms))
+  return spec.body(call, groups_of(spec, args, given), unpack(args, 1, spec.fixed))
 end
 
 -- What an error inside a body becomes: a bug, told as an error reply. What the store itself
@@ -164,6 +165,7 @@ end
 function command.define(name, spec)
   spec.names, spec.forms, spec.reads = split(spec.args or {})
   spec.group_names, spec.group_forms, spec.group_reads = split(spec.group or {})
+  spec.fixed, spec.stride = #spec.forms, #spec.group_forms
   spec.groups_min = spec.groups_min or (spec.group and 1 or 0)
   spec.groups_max = spec.groups_max or 0
   spec.flags = spec.flags or {}
@@ -176,6 +178,9 @@ function command.define(name, spec)
     function_name = name,
     flags = spec.flags,
     callback = function(keys_given, args)
+      if not is_bound then
+        bind()
+      end
       command.current = nil
       local fine, result = pcall(run, spec, keys_given, args)
       if fine then

@@ -22,18 +22,24 @@ end
 -- Reads the records of keys that this call does not know yet with one command. What is absent or
 -- holds no text is left to a later look.
 function execution.prefetch(call, all)
-  local texts, wanted, n = call.texts, {}, 0
-  for i = 1, #all do
-    local key = all[i]
-    if not texts[key] then
-      n = n + 1
-      wanted[n] = key
+  local texts, wanted, n = call.texts, all, #all
+  if next(texts) then
+    wanted, n = {}, 0
+    for i = 1, #all do
+      local key = all[i]
+      if not texts[key] then
+        n = n + 1
+        wanted[n] = key
+      end
     end
   end
-  for from = 1, #wanted, CHUNK do
-    local found = redis.call('MGET', unpack(wanted, from, math.min(from + CHUNK - 1, #wanted)))
+  for from = 1, n, CHUNK do
+    local found = redis.call('MGET', unpack(wanted, from, math.min(from + CHUNK - 1, n)))
     for i = 1, #found do
-      texts[wanted[from + i - 1]] = found[i] or nil
+      local text = found[i]
+      if text then
+        texts[wanted[from + i - 1]] = text
+      end
     end
   end
 end

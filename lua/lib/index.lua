@@ -152,6 +152,27 @@ local function write_records(call)
   end
 end
 
+-- Tells whether the due entry that this call saw first is still first once the notes are applied.
+local function is_still_head(call, noted)
+  local at, id = call.head_at, call.head_id
+  if not at or at > noted.earliest then
+    return false
+  end
+  local key = keys.due(call.base)
+  local added, removed = noted.add[key] or {}, noted.del[key] or {}
+  for i = 2, #added, 2 do
+    if added[i] == id then
+      return false
+    end
+  end
+  for i = 1, #removed do
+    if removed[i] == id then
+      return false
+    end
+  end
+  return true
+end
+
 -- Writes the records that are noted, applies what is noted of indexes and publishes the notices.
 -- Returns the time of the next due entry, or nil when no entry was written (it is then what it was)
 -- or none is left.
@@ -175,7 +196,7 @@ function index.flush(call)
   end
   local next_due
   if noted.earliest then
-    next_due = index.next_due(call)
+    next_due = is_still_head(call, noted) and call.head_at or index.next_due(call)
   end
   local channel = keys.channel(call.base)
   if woken then
@@ -193,7 +214,6 @@ end
 -- Returns the time of the first due entry and the id it stands for; nil when there is none.
 function index.next_due(call)
   local head = store.read({}, 'ZRANGE', keys.due(call.base), 0, 0, 'WITHSCORES')
-  if head[1] then
-    return tonumber(head[2]), head[1]
-  end
+  call.head_id, call.head_at = head[1], head[1] and tonumber(head[2])
+  return call.head_at, call.head_id
 end

@@ -6,3 +6,18 @@ local limits, reply, pack, clock, check, command, keys = {}, {}, {}, {}, {}, {},
 local policy, index, turn, waitpoint, record, execution = {}, {}, {}, {}, {}, {}
 local transition, settle, fence, take, view, doctor = {}, {}, {}, {}, {}, {}
 local store, plain, source, origin, slot, ending = {}, {}, {}, {}, {}, {}
+
+-- What the server offers, in locals: a function finds a local at once, and a global in two tables.
+-- While the library loads most of it is absent, so the first call fetches it.
+local function offered()
+  return redis, string, struct, table, math, cmsgpack, pcall, tonumber, type, unpack, pairs, ipairs,
+    next
+end
+local redis = redis
+local string, struct, table, math, cmsgpack, pcall, tonumber, type, unpack, pairs, ipairs, next
+local is_bound = false
+local function bind()
+  redis, string, struct, table, math, cmsgpack, pcall, tonumber, type, unpack, pairs, ipairs, next =
+    offered()
+  is_bound = true
+end

@@ -1,21 +1,26 @@
 -- Slots: what the newest claim of a worker's claim loop took, so that a repeat answers the same.
 
--- Reads the memory of a slot: the claim it holds and what that took; nil when it lapsed.
+local ID_BYTES = 36
+
+-- Reads the memory of a slot as far as the claim asks for it: nil when it lapsed or holds an older
+-- claim, else the claim that it holds, until when its leases last, and the ids that it took.
 function slot.recall(call, c)
-  local memory = store.read(false, 'GET', c.memory_key)
-  if not memory or not string.find(memory, '^%d+,[^,]') then
+  local memory = call.texts[c.memory_key] or store.read(false, 'GET', c.memory_key)
+  local id = memory and string.sub(memory, 1, ID_BYTES)
+  if not id or id < c.id or not check.is_uuid(id) then
     return nil
   end
-  local parts = pack.commas(memory)
-  if tonumber(parts[1]) + limits.EXPIRY_SLACK_MS <= call.now then
+  local taken = pack.commas(string.sub(memory, ID_BYTES + 1))
+  local expires_at = tonumber(table.remove(taken, 1))
+  if not expires_at or expires_at + limits.EXPIRY_SLACK_MS <= call.now then
     return nil
   end
-  return parts
+  return { id = id, expires_at = expires_at, taken = taken }
 end
 
 -- Writes the memory of a slot.
 function slot.remember(call, c)
-  local text = reply.int(call.now + c.lease_ttl_ms) .. ',' .. c.id
+  local text = c.id .. ',' .. reply.int(call.now + c.lease_ttl_ms)
   if #c.taken > 0 then
     text = text .. ',' .. table.concat(c.taken, ',')
   end

@@ -61,9 +61,25 @@ function source.best(all, wanted)
   return first, first_id
 end
 
+-- Consumes up to `count` first entries of one source; returns their ids.
+local function pick_alone(from, count)
+  count = math.min(count, HEADS)
+  local ids = store.read({}, 'ZRANGE', from.key, from.consumed, from.consumed + count)
+  from.more = #ids > count
+  ids[count + 1] = nil
+  from.consumed = from.consumed + #ids
+  return ids
+end
+
 -- Consumes up to `count` first entries of sources in their order; returns their ids, and the source
--- of each.
+-- of each unless there is one alone.
 function source.pick(all, count)
+  if count == 0 then
+    return {}
+  end
+  if #all == 1 then
+    return pick_alone(all[1], count)
+  end
   local ids, froms = {}, {}
   while #ids < count do
     local from, id = source.best(all, count + 1)
@@ -74,6 +90,14 @@ function source.pick(all, count)
     source.consume(from)
   end
   return ids, froms
+end
+
+-- Tells whether sources hold more than was consumed.
+function source.has_more(all)
+  if #all == 1 then
+    return all[1].consumed > 0 and all[1].more or #pick_alone(all[1], 1) > 0
+  end
+  return source.best(all, 1) ~= nil
 end
 
 -- Takes note that the first entry of a source was seen to.

@@ -95,10 +95,10 @@ function take.prepare(call, kind, claim_id, slot_number, namespace, worker_id, i
     memory_key = keys.claimed(call.base, namespace, instance, slot_number),
   }
   local memory = slot.recall(call, c)
-  if memory and memory[2] > claim_id then
-    return nil, reply.refuse('claim_superseded', memory[2])
+  if memory and memory.id > claim_id then
+    return nil, reply.refuse('claim_superseded', memory.id)
   end
-  if memory and memory[2] == claim_id then
+  if memory then
     c.memory = memory
   elseif #grant > 0 then
     c.granted, no = granted(call, c, kind)
@@ -115,6 +115,14 @@ function take.malformed_group(groups)
     return nil
   end
   return take.malformed('claim', groups.values[groups.first + 8], groups.values[groups.first + 9])
+end
+
+-- Returns the key of what the slot of a claim remembers; nil without a claim.
+function take.memory_key(call, groups)
+  if groups.count > 0 then
+    local v, first = groups.values, groups.first
+    return keys.claimed(call.base, v[first + 2], v[first + 4], v[first + 1])
+  end
 end
 
 -- Makes the claim that an end carries, with all that is noted of the end: ready_left, next_due and
@@ -144,7 +152,6 @@ end
 
 -- What a row says of an execution with a short input, no cancel and no signals.
 local NONE, NOTHING = {}, ''
-
 
 -- Adds the row of a claimed record, with x.input read, to flat rows; returns its bytes of payload.
 local function add_row(call, rows, x)
@@ -229,7 +236,7 @@ local function take_ready(call, c)
   while true do
     local ids, froms = source.pick(all, c.count_max - #c.taken)
     if #ids == 0 then
-      return rows, source.best(all, 1) ~= nil
+      return rows, source.has_more(all)
     end
     local all_keys = execution.keys_of(call, ids, 1, 1)
     execution.prefetch(call, all_keys)
@@ -237,7 +244,7 @@ local function take_ready(call, c)
       if bytes >= limits.CLAIM_REPLY_BYTES_MAX or passed >= limits.CLAIM_TICK_MAX then
         return rows, true
       end
-      local size = take_one(call, c, rows, ids[i], all_keys[i], froms[i])
+      local size = take_one(call, c, rows, ids[i], all_keys[i], froms and froms[i] or all[1])
       bytes = bytes + (size or 0)
       passed = passed + (size and 0 or 1)
     end
@@ -248,17 +255,17 @@ end
 -- that it started have had their time.
 local function recalled(call, c)
   local rows = {}
-  if tonumber(c.memory[1]) > call.now then
-    for i = 3, #c.memory do
-      local x = execution.load(call, c.memory[i])
-      if x and settle.run(x, x.now) and x.state == 'a' and x.lease.id == lease_id(c, i - 3) then
+  if c.memory.expires_at > call.now then
+    for i, id in ipairs(c.memory.taken) do
+      local x = execution.load(call, id)
+      if x and settle.run(x, x.now) and x.state == 'a' and x.lease.id == lease_id(c, i - 1) then
         x.input = execution.input(x)
         call.texts[x.key] = record.encode(x)
         local _ = x.input and add_row(call, rows, x)
       end
     end
   end
-  return rows, source.best(source.all(call, c), 1) ~= nil
+  return rows, source.has_more(source.all(call, c))
 end
 
 -- Runs a prepared claim. Returns ready_left, next_due and the rows.

@@ -54,18 +54,43 @@ local function payload_bytes(groups)
 end
 
 -- Appends the frames of a call. Ids are the time and a number, never at or below the last one.
-local function append(x, f, groups, key)
+local function append(now, f, groups, key)
   local v = groups.values
   for n = 0, groups.count - 1 do
     local i = groups.first + n * groups.stride
-    if x.now > f.last_ms then
-      f.last_ms, f.last_sequence = x.now, 0
+    if now > f.last_ms then
+      f.last_ms, f.last_sequence = now, 0
     else
       f.last_sequence = f.last_sequence + 1
     end
     store.write('XADD', key, reply.int(f.last_ms) .. '-' .. reply.int(f.last_sequence),
       't', v[i], 'p', v[i + 1], 'c', v[i + 2])
   end
+end
+
+-- Appends frames by the rules; returns the output numbers of the record, or nil and the refusal.
+local function append_by_rules(call, groups, bytes, sequence, id, ...)
+  local x, no = fence.enter(call, id, ...)
+  if not x then
+    return nil, no
+  end
+  local f = frames_of(x)
+  local goes_on = f.epoch == x.epoch
+  local expected = goes_on and f.sequence + f.appended or 0
+  if goes_on and f.sequence == sequence and f.appended == groups.count then
+    return f
+  end
+  if sequence ~= expected then
+    return nil, reply.refuse('frame_out_of_order', reply.int(expected), reply.int(sequence))
+  end
+  local key = keys.stream(call.base, id, f.attempt)
+  append(x.now, f, groups, key)
+  f.epoch, f.sequence, f.appended = x.epoch, sequence, groups.count
+  f.count = f.count + groups.count
+  f.kept_bytes = trim(key, f.count, f.kept_bytes + bytes)
+  x.frames, x.has_news = f, true
+  transition.save(call, x)
+  return f
 end
 
 -- Appends frames to the stream of the claimed attempt, in order. The same sequence and number of
@@ -84,27 +109,21 @@ command.define('ff_append_frame', {
     if not bytes then
       return reply.refuse('invalid_argument', 'frames are more than 1 MiB together')
     end
-    local x, no = fence.enter(call, id, attempt_index, attempt_id, lease_id, lease_epoch)
-    if not x then
+    local key = keys.execution(call.base, id)
+    execution.prefetch(call, { key })
+    local no
+    local f = plain.append(call, key, attempt_index, attempt_id, lease_id, lease_epoch, sequence,
+      groups.count, bytes, function(now, numbers)
+        append(now, numbers, groups, keys.stream(call.base, id, 0))
+      end)
+    if not f then
+      f, no = append_by_rules(call, groups, bytes, sequence, id, attempt_index, attempt_id,
+        lease_id, lease_epoch)
+    end
+    if not f then
       return no
     end
-    local f = frames_of(x)
-    local goes_on = f.epoch == x.epoch
-    local expected = goes_on and f.sequence + f.appended or 0
-    local repeated = goes_on and f.sequence == sequence and f.appended == groups.count
-    if not repeated then
-      if sequence ~= expected then
-        return reply.refuse('frame_out_of_order', reply.int(expected), reply.int(sequence))
-      end
-      local key = keys.stream(call.base, id, f.attempt)
-      append(x, f, groups, key)
-      f.epoch, f.sequence, f.appended = x.epoch, sequence, groups.count
-      f.count = f.count + groups.count
-      f.kept_bytes = trim(key, f.count, f.kept_bytes + bytes)
-      x.frames, x.has_news = f, true
-      transition.save(call, x)
-      index.flush(call)
-    end
+    index.flush(call)
     return reply.ok(reply.int(f.last_ms) .. '-' .. reply.int(f.last_sequence),
       reply.int(f.count))
   end,

@@ -85,12 +85,13 @@ function plain.claim(call, c, id, key, from, lease_id)
 end
 
 -- Tells whether a record's text, from `past` on, holds an attempt of this id, its owner of so many
--- bytes, its first lease and nothing else.
-local function is_held(text, past, attempt_id, owner_bytes)
-  return #text == past + ID_BYTES + owner_bytes + LEASE_BYTES - 1
+-- bytes, its first lease, and so many bytes after that.
+local function is_held(text, past, attempt_id, owner_bytes, rest)
+  local lease = past + ID_BYTES + owner_bytes
+  return #text == lease + LEASE_BYTES + rest - 1
     and string.find(text, attempt_id, past, true) == past
-    and (string.find(text, ':', past + ID_BYTES, true) or #text) < past + ID_BYTES + owner_bytes
-    and string.find(text, FIRST_LEASE, -LEASE_BYTES, true) == #text - LEASE_BYTES + 1
+    and (string.find(text, ':', past + ID_BYTES, true) or lease) < lease
+    and string.find(text, FIRST_LEASE, lease, true) == lease
 end
 
 -- Ends an active execution with success; false when it is not plain. The arguments are as they came
@@ -107,7 +108,7 @@ function plain.complete(call, id, key, attempt_index, attempt_id, lease_id, leas
   local now, past = call.now, HEAD_BYTES + 1 + definition + birth + extras + input
   if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
     or p ~= LEASE_BYTES or r > 0 or due <= now + 1 or due <= updated_at + 1
-    or not is_held(text, past, attempt_id, o) then
+    or not is_held(text, past, attempt_id, o, 0) then
     return false
   end
   local d = origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition))
@@ -137,4 +138,46 @@ function plain.complete(call, id, key, attempt_index, attempt_id, lease_id, leas
     index.count_route(call, d, -1)
   end
   return true
+end
+
+-- Appends frames to the stream of the first attempt while nothing else has happened to it but that.
+-- add(now, f) writes them and sets the id of the last one in f. Returns f, false when it is not
+-- plain.
+function plain.append(call, key, attempt_index, attempt_id, lease_id, lease_epoch, sequence, count,
+    bytes, add)
+  local text = enabled and call.texts[key]
+  if not text or attempt_id ~= lease_id or attempt_index ~= 0 or lease_epoch ~= 1
+    or #text < HEAD_BYTES then
+    return false
+  end
+  local mark, updated_at, at, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
+    struct.unpack(HEAD, text)
+  local now, past = call.now, HEAD_BYTES + 1 + definition + birth + extras + input
+  local frames_bytes = p - LEASE_BYTES
+  if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
+    or r > 0 or due <= now + 1 or due <= updated_at + 1
+    or frames_bytes ~= 0 and frames_bytes ~= record.FRAMES_PART_BYTES
+    or not is_held(text, past, attempt_id, o, frames_bytes) then
+    return false
+  end
+  local f = { first_attempt = 0, attempt = 0, count = 0, kept_bytes = 0, last_ms = 0,
+    last_sequence = 0, epoch = 1, sequence = 0, appended = 0 }
+  if frames_bytes > 0 then
+    f = record.last_frames(text)
+  end
+  local lease_end = past + ID_BYTES + o + LEASE_BYTES - 1
+  local expires_at = struct.unpack('>I6', text, lease_end - 5)
+  if not f or f.attempt ~= 0 or f.epoch ~= 1 or sequence ~= f.sequence + f.appended
+    or expires_at ~= due - 1 or f.count + count > limits.FRAMES_PER_STREAM_MAX
+    or f.kept_bytes + bytes > limits.STREAM_BYTES_MAX then
+    return false
+  end
+  now = now > updated_at and now or updated_at
+  add(now, f)
+  f.count, f.kept_bytes = f.count + count, f.kept_bytes + bytes
+  f.sequence, f.appended = sequence, count
+  execution.put(call, key, struct.pack(HEAD, mark, now, at, due, 1, 1, definition, birth, extras,
+    input, ID_BYTES, o, LEASE_BYTES + record.FRAMES_PART_BYTES, 0)
+    .. string.sub(text, HEAD_BYTES + 1, lease_end) .. record.frames_part(f))
+  return f
 end

@@ -9,7 +9,9 @@ record.HEAD, record.MARKED_HEAD, record.HEAD_BYTES = '>Bc1B' .. HEAD, '>c3' .. H
 local PART, PART_BYTES = '>c1I4', 5
 local LEASE, LEASE_BYTES, LEASE_TEXT = '>c1I6', 7, 'c1I6c0'
 local COUNTS = '>HHHBc1I6I6'
-local FRAMES = '>I4I4lllllll'
+local FRAMES, FRAMES_BYTES = '>I4I4lllllll', 64
+record.FRAMES_PART_BYTES = PART_BYTES + FRAMES_BYTES
+local FRAMES_PART_BYTES = record.FRAMES_PART_BYTES
 local WAITS = '>I4I4I4I4'
 -- Flags: what has a key of its own; what is above them are the resumes.
 local LONG_INPUT, LONG_RESULT, RESUMES = 1, 2, 4
@@ -115,12 +117,16 @@ function readers.C(x, text)
   return true
 end
 
-function readers.F(x, text)
+local function read_frames(text, from)
   local first_attempt, attempt, count, kept_bytes, last_ms, last_sequence, epoch, sequence,
-    appended = struct.unpack(FRAMES, text)
-  x.frames = { first_attempt = first_attempt, attempt = attempt, count = count,
+    appended = struct.unpack(FRAMES, text, from)
+  return { first_attempt = first_attempt, attempt = attempt, count = count,
     kept_bytes = kept_bytes, last_ms = last_ms, last_sequence = last_sequence, epoch = epoch,
     sequence = sequence, appended = appended }
+end
+
+function readers.F(x, text)
+  x.frames = read_frames(text, 1)
   return true
 end
 
@@ -162,6 +168,21 @@ function record.turn_part(...)
   return part('T', turn.write(...))
 end
 
+-- Writes the part of output frames.
+function record.frames_part(f)
+  return part('F', struct.pack(FRAMES, f.first_attempt, f.attempt, f.count, f.kept_bytes,
+    f.last_ms, f.last_sequence, f.epoch, f.sequence, f.appended))
+end
+
+-- Reads the part of output frames that a text ends with; nil when it ends with something else.
+function record.last_frames(text)
+  local from = #text - FRAMES_PART_BYTES + 1
+  if string.find(text, 'F\0\0\0\64', from, true) ~= from then
+    return nil
+  end
+  return read_frames(text, from + PART_BYTES)
+end
+
 -- Writes the parts that a record has, in an order in which they can be read.
 local function write_parts(x)
   local l, w, f, parts = x.lease, x.waits, x.frames, ''
@@ -179,8 +200,7 @@ local function write_parts(x)
       x.timeout and x.timeout + 1 or 0))
   end
   if f then
-    parts = parts .. part('F', struct.pack(FRAMES, f.first_attempt, f.attempt, f.count,
-      f.kept_bytes, f.last_ms, f.last_sequence, f.epoch, f.sequence, f.appended))
+    parts = parts .. record.frames_part(f)
   end
   if w then
     parts = parts .. part('W', struct.pack(WAITS, w.signals, w.open, w.waitpoint_seq,

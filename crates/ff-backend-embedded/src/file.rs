@@ -1,5 +1,6 @@
 //! The store in one file: SQLite, one thread that writes, readers beside it.
 
+mod checkpoint;
 mod config;
 mod definitions;
 mod doctor;
@@ -22,6 +23,7 @@ pub use config::{Access, Durability, FileConfig};
 
 use crate::EmbeddedBackend;
 use crate::store::{NOTICES_QUEUED_MAX, Store};
+use checkpoint::Checkpoints;
 use error::cannot_open;
 use ff_core::contracts::notice::Notice;
 use ff_core::error::ValidationKind;
@@ -95,7 +97,7 @@ impl FileBackend {
 impl FileStore {
     fn open(config: FileConfig) -> EngineResult<Self> {
         let Opened { path, sql, map, ownership } = open::open(&config)?;
-        let clock = config.clock;
+        let clock = Arc::clone(&config.clock);
         let (notices, _) = broadcast::channel(NOTICES_QUEUED_MAX);
         let desk = Desk {
             room: FileRoom::new(sql, map),
@@ -104,6 +106,7 @@ impl FileStore {
             path: path.clone(),
             owns: ownership.is_some(),
             turn: Turn::open(&path, ownership.is_some())?,
+            checkpoints: ownership.is_some().then(|| Checkpoints::new(config.at(&path))),
             forgotten_at: TimestampMs::default(),
             others: Others::new(),
         };

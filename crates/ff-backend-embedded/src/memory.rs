@@ -1,6 +1,7 @@
 //! The store in memory: everything behind one lock.
 
 mod budgets;
+mod lane;
 mod partition;
 mod virtual_time;
 
@@ -108,6 +109,10 @@ impl MemoryStore {
             // Nobody listening is fine: a notice is a hint. Sent under the lock, so in order.
             let _ = self.notices.send(notice);
         }
+        let partitions = room.partitions.iter_mut();
+        let replaced: Vec<_> = partitions.flat_map(MemoryPartition::take_replaced).collect();
+        drop(room);
+        drop(replaced);
         outcome
     }
 }
@@ -244,10 +249,10 @@ impl Room for MemoryRoom {
     fn lane_counts(&self, namespace: &Namespace) -> BTreeMap<LaneId, BTreeMap<OwnerIndex, u64>> {
         let mut lanes: BTreeMap<LaneId, BTreeMap<OwnerIndex, u64>> = BTreeMap::new();
         for partition in &self.partitions {
-            for lane in partition.lanes().filter(|lane| lane.0 == *namespace) {
-                let counts = lanes.entry(lane.1.clone()).or_default();
-                for index in OwnerIndex::ALL {
-                    *counts.entry(*index).or_default() += partition.count(lane, *index);
+            for index in OwnerIndex::ALL {
+                let counts = partition.counts(*index).filter(|(lane, _)| lane.0 == *namespace);
+                for (lane, count) in counts {
+                    *lanes.entry(lane.1.clone()).or_default().entry(*index).or_default() += count;
                 }
             }
         }
@@ -265,7 +270,7 @@ impl Room for MemoryRoom {
 
 fn examine(partition: &mut MemoryPartition, fix: bool, diagnosis: &mut Diagnosis) {
     let mut entries: BTreeMap<ExecutionId, Vec<(OwnerIndex, i64)>> = BTreeMap::new();
-    for (_, index, score, id) in partition.all_entries() {
+    for (index, score, id) in partition.all_entries() {
         entries.entry(id).or_default().push((index, score));
         diagnosis.index_entries += 1;
     }

@@ -8,6 +8,7 @@ use ff_core::contracts::submit::{
     ExecutionSubmitted, SubmitExecution, SubmitExecutions, split_calls,
 };
 use ff_core::partition::PartitionMap;
+use ff_lifecycle::submit::submit_known;
 
 type Outcome = EngineResult<ExecutionSubmitted>;
 
@@ -35,12 +36,14 @@ impl<S: Store> SubmitBackend for EmbeddedBackend<S> {
 impl<S: Store> EmbeddedBackend<S> {
     async fn submit_call(&self, call: Vec<SubmitExecution>) -> EngineResult<Vec<Outcome>> {
         let map = self.store.map();
+        // Made here, where nobody waits for it: the store does one operation at a time.
+        let call: Vec<_> = call.into_iter().map(|item| (item.fingerprint(), item)).collect();
         let submit = move |room: &mut S::Room, now| {
-            let submit = |item: &SubmitExecution| {
+            let submit = |(fingerprint, item): &(String, SubmitExecution)| {
                 item.check(map)?;
                 let defaults = room.lane_defaults(&item.namespace, &item.lane);
                 let partition = room.partition(item.execution_id.partition())?;
-                ff_lifecycle::submit::submit(partition, item, &defaults, now)
+                submit_known(partition, item, fingerprint, &defaults, now)
             };
             Ok(call.iter().map(submit).collect())
         };

@@ -14,8 +14,9 @@ use ff_core::name::{KeyId, LaneId, Namespace};
 use ff_core::partition::PartitionMap;
 use ff_core::policy::LaneDefaults;
 use ff_core::token::Secret;
-use ff_script::Subject;
 use ff_script::functions::{CONFIGURE_LANE, PING, PREPARE_STORE, ROTATE_KEYRING};
+use ff_script::{Subject, Value};
+use fred::util::redis_keyslot;
 use std::cmp::Ordering;
 
 /// Partitions of a new store: one on a single server, many to spread over a cluster.
@@ -42,21 +43,7 @@ pub(crate) async fn prepare_store(caller: &Caller) -> EngineResult<PartitionMap>
     ];
     let mut fields = caller.ok(&PREPARE_STORE, META, arguments, &[], &Subject::NONE).await?;
     let count = fields.u32("partitions")?;
-    let schema = fields.u32("schema")?;
-    match schema.cmp(&SCHEMA) {
-        Ordering::Equal => {}
-        Ordering::Greater => {
-            return Err(connection(format!(
-                "the store has layout {schema}, this program knows {SCHEMA}: upgrade it"
-            )));
-        }
-        Ordering::Less => {
-            return Err(connection(format!(
-                "the store has layout {schema}, which this program ({SCHEMA}) no longer reads: \
-                 finish its work with the release that wrote it, or begin with an empty store"
-            )));
-        }
-    }
+    check_schema(fields.u32("schema")?)?;
     let count = u16::try_from(count).unwrap_or(u16::MAX);
     if let Some(asked) = asked.filter(|asked| *asked != count) {
         return Err(connection(format!(
@@ -65,6 +52,36 @@ pub(crate) async fn prepare_store(caller: &Caller) -> EngineResult<PartitionMap>
         )));
     }
     PartitionMap::new(count)
+}
+
+/// Refuses a store of another layout before anything of it is touched, its library included: those
+/// who still work with it need that.
+pub(crate) async fn check_layout(caller: &Caller) -> EngineResult<()> {
+    let Some(node) = caller.nodes.of_slot(redis_keyslot(META.as_bytes())) else {
+        return Ok(());
+    };
+    let field = vec![Bytes::from(format!("{META}:store")), Bytes::from_static(b"schema")];
+    let schema = match caller.command_at(&node, "HGET", field).await {
+        Ok(Value::Bytes(digits)) => {
+            std::str::from_utf8(&digits).ok().and_then(|text| text.parse().ok())
+        }
+        // A new store; or one that cannot be asked, which is told once it is prepared.
+        _ => None,
+    };
+    schema.map_or(Ok(()), check_schema)
+}
+
+fn check_schema(schema: u32) -> EngineResult<()> {
+    match schema.cmp(&SCHEMA) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(connection(format!(
+            "the store has layout {schema}, this program knows {SCHEMA}: upgrade it"
+        ))),
+        Ordering::Less => Err(connection(format!(
+            "the store has layout {schema}, which this program ({SCHEMA}) no longer reads: finish \
+             its work with the release that wrote it, or begin with an empty store"
+        ))),
+    }
 }
 
 /// Makes a key id that no other process makes.

@@ -71,6 +71,7 @@ impl ValkeyBackend {
 
     async fn prepared(caller: &Caller, clock: &dyn Clock) -> EngineResult<(String, PartitionMap)> {
         let server = Self::check(caller).await?;
+        crate::admin::check_layout(caller).await?;
         caller.library.ensure(caller).await?;
         if caller.config.test_clock.is_some() {
             tracing::debug!(now = %clock.now(), "the servers' clocks stand still");

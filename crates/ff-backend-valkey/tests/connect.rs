@@ -7,7 +7,7 @@ use ff_core::contracts::{AdminBackend, SubmitBackend};
 use ff_core::error::{EngineError, ValidationKind};
 use ff_testserver::{Server, ServerVersion};
 use std::time::{Duration, Instant};
-use support::{connect, submit};
+use support::{connect, raw, submit};
 
 async fn attempt(url: &str) -> Result<ValkeyBackend, EngineError> {
     ValkeyBackend::connect(Config::parse(url).expect("a legal address")).await
@@ -37,6 +37,20 @@ on_each_version! {
         assert_eq!(connect(&server.url()).await.partitions().count(), 8);
         let detail = refused(&format!("{}?partitions=4", server.url())).await;
         assert!(detail.contains('8') && detail.contains('4'), "{detail}");
+    }
+
+    async fn a_store_of_another_layout_is_refused_and_keeps_its_library(server: Server) {
+        let mut at = server.connect().expect("a connection");
+        for (layout, way_out) in [("2", "finish its work"), ("99", "upgrade")] {
+            for words in [&["FUNCTION", "FLUSH"][..], &["HSET", "ff:{meta}:store", "schema", layout]] {
+                let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+                raw(&mut at, &words).into_result().expect("a command");
+            }
+            let detail = refused(&server.url()).await;
+            assert!(detail.contains(layout) && detail.contains(way_out), "{detail}");
+            let libraries = raw(&mut at, &[b"FUNCTION", b"LIST"]);
+            assert!(matches!(&libraries, ff_testserver::Value::Array(all) if all.is_empty()), "{libraries:?}");
+        }
     }
 
     async fn a_standalone_server_is_no_cluster(server: Server) {

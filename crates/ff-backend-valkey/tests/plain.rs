@@ -3,7 +3,11 @@
 mod support;
 
 use ff_conformance::Fixture;
+use ff_core::Handle;
 use ff_core::contracts::claim::{ClaimExecution, ExecutionsClaimed};
+use ff_core::contracts::lease::RenewLease;
+use ff_core::contracts::notice::WatchExecution;
+use ff_core::contracts::stream::{AppendFrame, Frame};
 use ff_core::contracts::submit::{SubmitExecution, SubmitExecutions};
 use ff_core::contracts::terminal::{CompleteExecution, CompleteExecutions, Completion};
 use ff_core::policy::{ExecutionPolicy, When};
@@ -63,6 +67,20 @@ impl Pair {
             assert!(ended.outcomes.iter().all(Result::is_ok), "{ended:?}");
         }
         self.holds_the_same("completions").await;
+    }
+
+    async fn append(&self, handle: &Handle, sequence: u64, payloads: &[usize]) {
+        let frames = payloads.iter().map(|bytes| Frame {
+            frame_type: "log".to_owned(),
+            payload: vec![b'f'; *bytes].into(),
+            correlation_id: None,
+        });
+        let frames: Vec<Frame> = frames.collect();
+        for store in &self.0 {
+            let request = AppendFrame { handle: handle.clone(), sequence, frames: frames.clone() };
+            store.backend().append_frame(request).await.expect("frames");
+        }
+        self.holds_the_same("an append").await;
     }
 
     async fn advance(&self, span_ms: u64) {
@@ -126,7 +144,28 @@ async fn both_ways(version: ServerVersion) {
         store.backend().complete_execution(request.clone()).await.expect("an end");
     }
     pair.holds_the_same("an end with a claim").await;
-    // Its lease runs out: what is claimed then is plain no more.
+    // Frames, the last of them again; then one that a watcher waits for, and the end.
+    let talks = pair.claim(claim(1)).await.executions;
+    assert!(talks.is_empty(), "{talks:?}");
+    pair.submit(vec![item()]).await;
+    let talks = pair.claim(claim(1)).await.executions.remove(0).handle;
+    for (sequence, payloads) in [(0, &[64][..]), (1, &[0, 5]), (3, &[6]), (3, &[6])] {
+        pair.advance(3).await;
+        pair.append(&talks, sequence, payloads).await;
+    }
+    let renewal = RenewLease { handles: vec![talks.clone()], lease_ttl_ms: 30_000 };
+    for store in &pair.0 {
+        store.backend().renew_lease(renewal.clone()).await.expect("a renewal");
+    }
+    pair.append(&talks, 4, &[7]).await;
+    let watch = WatchExecution { execution_id: talks.execution_id(), ttl_ms: 60_000 };
+    for store in &pair.0 {
+        store.backend().watch_execution(watch.clone()).await.expect("a watch");
+    }
+    pair.append(&talks, 5, &[8]).await;
+    let completion = Completion { handle: talks, result: Some("talked".into()) };
+    pair.complete(CompleteExecutions { completions: vec![completion], next: None }).await;
+    // A lease runs out: what is claimed then is plain no more.
     pair.advance(31_000).await;
     let again = pair.claim(claim(1)).await.executions.remove(0);
     let completion = Completion { handle: again.handle, result: Some("late".into()) };

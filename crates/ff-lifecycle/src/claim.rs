@@ -70,7 +70,7 @@ pub fn tick(store: &mut impl PartitionStore, limit: u32, now: TimestampMs) -> Ti
             break;
         };
         match store.get(id).and_then(|execution| settle(&execution, now)) {
-            Some(settled) => store.put(settled),
+            Some(settled) => store.put(*settled),
             None => store.remove(id),
         }
         handled += 1;
@@ -180,7 +180,7 @@ impl<'a> Claimer<'a> {
                     taken.extend(claimed);
                 }
                 Some(execution) => {
-                    store.put(execution);
+                    store.put(*execution);
                     passed_over += 1;
                 }
                 None => {
@@ -262,7 +262,7 @@ impl<'a> Claimer<'a> {
     fn start(
         &self,
         store: &mut impl PartitionStore,
-        mut execution: Execution,
+        mut execution: Box<Execution>,
         index: u32,
         now: TimestampMs,
     ) -> Option<ClaimedExecution> {
@@ -292,7 +292,7 @@ impl<'a> Claimer<'a> {
         });
         execution.updated_at = now;
         let claimed = self.claimed(&execution);
-        store.put(execution);
+        store.put(*execution);
         claimed
     }
 

@@ -393,6 +393,8 @@ impl Execution {
             let forgotten = self.turns.remove(0);
             self.suspensions.retain(|s| Some(s.suspension_id) != forgotten.suspension_id);
         }
+        // Most executions end with their first turn, and are kept for long.
+        self.turns.reserve_exact(1);
         self.turns.push(turn);
         self.satisfied.clear();
     }
@@ -476,9 +478,9 @@ impl Execution {
     }
 
     /// Seals a change: a requested cancel takes effect, and the record says when it changed.
-    pub(crate) fn changed<T>(mut self, outcome: T, now: TimestampMs) -> Decision<T> {
+    pub(crate) fn changed<T>(mut self: Box<Self>, outcome: T, now: TimestampMs) -> Decision<T> {
         self.apply_cancel(now);
         self.updated_at = now;
-        Decision::Change(Box::new(self), outcome)
+        Decision::Change(self, outcome)
     }
 }

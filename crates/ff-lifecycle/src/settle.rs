@@ -150,8 +150,10 @@ impl Execution {
 }
 
 /// Returns the record as it stands at `now`: `None` once its retention has ended.
-pub fn settle(execution: &Execution, now: TimestampMs) -> Option<Execution> {
-    let mut settled = execution.clone();
+///
+/// It is boxed, because a record is large and travels through every rule from here.
+pub fn settle(execution: &Execution, now: TimestampMs) -> Option<Box<Execution>> {
+    let mut settled = Box::new(execution.clone());
     // Every timer moves the record on, so a chain is short; the bound is for a broken rule.
     for _ in 0..16 {
         match settled.timers().min() {
@@ -171,7 +173,7 @@ pub fn settle(execution: &Execution, now: TimestampMs) -> Option<Execution> {
 pub(crate) fn open(
     execution: &Execution,
     now: TimestampMs,
-) -> EngineResult<(Execution, TimestampMs)> {
+) -> EngineResult<(Box<Execution>, TimestampMs)> {
     let now = now.max(execution.updated_at);
     settle(execution, now)
         .map(|settled| (settled, now))

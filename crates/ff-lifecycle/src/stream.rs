@@ -45,7 +45,7 @@ pub fn append(
         next.frames.kept -= 1;
     }
     next.updated_at = now;
-    store.put(next);
+    store.put(*next);
     Ok(outcome)
 }
 

@@ -18,8 +18,18 @@ pub fn submit(
     defaults: &LaneDefaults,
     now: TimestampMs,
 ) -> EngineResult<ExecutionSubmitted> {
+    submit_known(store, item, &item.fingerprint(), defaults, now)
+}
+
+/// Takes an execution in whose fingerprint the caller has made, so that nobody waits for that.
+pub fn submit_known(
+    store: &mut impl PartitionStore,
+    item: &SubmitExecution,
+    fingerprint: &str,
+    defaults: &LaneDefaults,
+    now: TimestampMs,
+) -> EngineResult<ExecutionSubmitted> {
     let execution_id = item.execution_id;
-    let fingerprint = item.fingerprint();
     if let Some(first) = store.get(execution_id).and_then(|first| settle(&first, now)) {
         return if first.definition.fingerprint == fingerprint {
             Ok(ExecutionSubmitted::Created { execution_id })
@@ -68,7 +78,7 @@ pub(crate) fn check_route(store: &impl PartitionStore, execution: &Execution) ->
 fn build(
     item: &SubmitExecution,
     defaults: &LaneDefaults,
-    fingerprint: String,
+    fingerprint: &str,
     now: TimestampMs,
 ) -> EngineResult<Execution> {
     let policy = item.policy.resolve(defaults);
@@ -92,7 +102,7 @@ fn build(
         fairness_key: item.fairness_key.clone(),
         route: policy.route(),
         policy,
-        fingerprint,
+        fingerprint: fingerprint.to_owned(),
         input: item.input.clone(),
         deadline_span_ms: deadline_at.map(|at| at.since_ms(now)),
         created_at: now,

@@ -140,12 +140,15 @@ pub fn cancel(
 impl Execution {
     /// Answers a cancel of what is cancelled. It is remembered and changes nothing else, so that a
     /// late repeat does not cancel what a replay has made of it.
-    fn cancelled_before(mut self, mutation_id: Option<MutationId>) -> Decision<ExecutionCancelled> {
+    fn cancelled_before(
+        mut self: Box<Self>,
+        mutation_id: Option<MutationId>,
+    ) -> Decision<ExecutionCancelled> {
         let Some(id) = mutation_id else {
             return Decision::Repeat(ExecutionCancelled::Ended);
         };
         self.remember_mutation(id, MutationOutcome::Cancelled(ExecutionCancelled::Ended));
-        Decision::Change(Box::new(self), ExecutionCancelled::Ended)
+        Decision::Change(self, ExecutionCancelled::Ended)
     }
 
     fn request_cancel(
@@ -267,6 +270,6 @@ pub fn replay(
     next.remember_mutation(request.mutation_id, MutationOutcome::Replayed(replayed));
     next.make_ready(now, NextTurn::NewAttempt);
     next.updated_at = now;
-    store.put(next);
+    store.put(*next);
     Ok(replayed)
 }

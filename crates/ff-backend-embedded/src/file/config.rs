@@ -151,6 +151,12 @@ impl FileConfig {
         self
     }
 
+    /// Returns the same for the path that the file really has.
+    pub(crate) fn at(mut self, path: &Path) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
     /// Returns the path of a file that stands beside this one.
     pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
         let mut name = path.as_os_str().to_owned();

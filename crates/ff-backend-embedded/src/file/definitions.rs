@@ -29,10 +29,9 @@ pub(super) fn read(sql: &Sql, id: ExecutionId, seq: i64, lane: i64) -> Result<De
     read.ok_or("it has no definition")?.definition(id)
 }
 
-pub(super) fn write(sql: &Sql, seq: i64, definition: &Definition) {
+pub(super) fn write(sql: &Sql, seq: i64, definition: &Definition, policy: &str) {
     let insert = "insert into definitions (seq, kind, fairness_key, policy, fingerprint, \
                   deadline_span_ms, created_at, input) values (?, ?, ?, ?, ?, ?, ?, ?)";
-    let policy = sql.document("policy", &definition.policy);
     let span = definition.deadline_span_ms.map(number_of);
     sql.run(
         insert,

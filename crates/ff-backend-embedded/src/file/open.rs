@@ -85,6 +85,14 @@ pub(crate) fn open_reader(path: &Path) -> Result<Sql, rusqlite::Error> {
     Ok(Sql::new(connection))
 }
 
+/// Opens the file for writing its log back.
+pub(crate) fn open_checkpointer(config: &FileConfig) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&config.path, flags)?;
+    set_up(config, &connection)?;
+    Ok(connection)
+}
+
 /// Returns the path that the file really has, so that two names of it share one lock.
 fn resolve(path: &Path) -> EngineResult<PathBuf> {
     if let Ok(found) = fs::canonicalize(path) {

@@ -9,6 +9,7 @@ use crate::notice;
 use bytes::Bytes;
 use ff_core::contracts::notice::Notice;
 use ff_core::contracts::stream::StreamFrame;
+use ff_core::policy::EffectivePolicy;
 use ff_core::{AttemptIndex, ExecutionId, LaneId, Namespace, TimestampMs};
 use ff_lifecycle::store::{ClaimMemory, ClaimSlot, IdempotencyEntry};
 use ff_lifecycle::{AcceptedSignal, Execution, PartitionStore};
@@ -27,6 +28,8 @@ pub struct FilePartition {
     pub(super) number: u16,
     pub(super) notices: Vec<Notice>,
     pub(super) kept: RefCell<Kept>,
+    /// The policy that was written last, and how.
+    pub(super) last_policy: RefCell<Option<(EffectivePolicy, Arc<str>)>>,
     /// Records that the operation has looked for in vain.
     missing: RefCell<HashSet<ExecutionId>>,
     /// Records that the operation could not read.
@@ -40,6 +43,7 @@ impl FilePartition {
             number: 0,
             notices: Vec::new(),
             kept: RefCell::default(),
+            last_policy: RefCell::default(),
             missing: RefCell::default(),
             damaged: RefCell::default(),
         }

@@ -12,6 +12,9 @@ use std::fmt::Display;
 /// Statements that a connection keeps prepared; there are fewer.
 const STATEMENTS_KEPT: usize = 96;
 
+/// Bytes that a document is expected to take at most; a longer one grows.
+const DOCUMENT_BYTES: usize = 768;
+
 /// Why a transaction cannot stand.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -117,8 +120,11 @@ impl Sql {
 
     /// Writes a document.
     pub(crate) fn document(&self, what: &str, value: &impl Serialize) -> String {
-        let json = serde_json::to_string(value).map_err(|error| damaged(what, error));
-        self.sound(json).unwrap_or_default()
+        let mut json = Vec::with_capacity(DOCUMENT_BYTES);
+        let written = serde_json::to_writer(&mut json, value);
+        self.sound(written.map_err(|error| damaged(what, error)))
+            .and_then(|()| self.sound(String::from_utf8(json).map_err(|e| damaged(what, e))))
+            .unwrap_or_default()
     }
 }
 

@@ -8,11 +8,13 @@ use super::row::{Columns, column_of, number_of, time_of};
 use bytes::Bytes;
 use ff_core::contracts::notice::Notice;
 use ff_core::partition::Partition;
+use ff_core::policy::EffectivePolicy;
 use ff_core::state::OwnerIndex;
 use ff_core::{ExecutionId, SignalId};
 use ff_lifecycle::{AcceptedSignal, PartitionStore};
 use rusqlite::params;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Bytes that the document and the result of a live execution take at least: as many as those of
 /// most that have ended.
@@ -95,8 +97,22 @@ impl FilePartition {
             ],
         );
         let seq = self.sql.connection().last_insert_rowid();
-        definitions::write(&self.sql, seq, definition);
+        definitions::write(&self.sql, seq, definition, &self.policy(&definition.policy));
         (seq, lane, record.len())
+    }
+
+    /// Writes a policy out. Most executions have that of the one before.
+    fn policy(&self, policy: &EffectivePolicy) -> Arc<str> {
+        let mut last = self.last_policy.borrow_mut();
+        match &*last {
+            Some((known, json)) if known == policy => Arc::clone(json),
+            _ => {
+                let json: Arc<str> = self.sql.document("policy", policy).into();
+                // One that could not be written is empty, and its transaction is lost.
+                *last = (!json.is_empty()).then(|| (policy.clone(), Arc::clone(&json)));
+                json
+            }
+        }
     }
 
     /// Writes a record out. One that will grow has blanks behind it, or its row would outgrow its

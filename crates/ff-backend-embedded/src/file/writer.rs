@@ -1,6 +1,7 @@
 //! The one thread that writes: it takes what is queued, runs it in one transaction, and answers
 //! once that is kept. Many callers share one commit, as in any database with group commit.
 
+use super::checkpoint::Checkpoints;
 use super::config::FileConfig;
 use super::error::{concerns_all, in_doubt, refused};
 use super::open::newest_schema;
@@ -88,6 +89,8 @@ pub(super) struct Desk {
     /// Whether this process looks after the file.
     pub(super) owns: bool,
     pub(super) turn: Turn,
+    /// Of the owner.
+    pub(super) checkpoints: Option<Checkpoints>,
     pub(super) forgotten_at: TimestampMs,
     pub(super) others: Others,
 }
@@ -152,6 +155,9 @@ impl Desk {
             self.look_at_others();
             self.forget_lapsed();
         }
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.settle();
+        }
         let connection = self.room.sql().connection();
         // Whoever still reads must not keep this process from ending.
         let _ = connection.busy_timeout(Duration::ZERO);
@@ -166,7 +172,12 @@ impl Desk {
         let mut alone = Vec::new();
         while !group.is_empty() {
             match self.transact(&mut group, more.take()) {
-                Ok(()) => group.drain(..).for_each(Job::answer),
+                Ok(()) => {
+                    group.drain(..).for_each(Job::answer);
+                    if let Some(checkpoints) = &mut self.checkpoints {
+                        checkpoints.committed(self.room.sql());
+                    }
+                }
                 Err(Undone::One(place, _)) if group.len() > 1 => alone.push(group.remove(place)),
                 Err(Undone::One(_, fault) | Undone::All(fault)) => self.refuse(&mut group, &fault),
                 Err(Undone::InDoubt(message)) => {

@@ -1,5 +1,6 @@
 //! One partition in memory: records, and the indexes that they determine.
 
+use super::lane::{Lane, Lanes};
 use crate::listing::{LaneKey, asks_for};
 use crate::notice;
 use crate::store::PartitionRoom;
@@ -11,29 +12,41 @@ use ff_core::state::OwnerIndex;
 use ff_core::{AttemptIndex, ExecutionId, LaneId, Namespace, TimestampMs};
 use ff_lifecycle::store::{ClaimMemory, ClaimSlot, IdempotencyEntry};
 use ff_lifecycle::{Execution, PartitionStore};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
-
-/// Entries of an index, by score and id.
-type Entries = BTreeSet<(i64, ExecutionId)>;
 
 /// One partition.
 #[derive(Debug)]
 pub struct MemoryPartition {
     partition: Partition,
-    // Shared, not owned: a tree moves what it holds about.
-    records: BTreeMap<ExecutionId, Arc<Execution>>,
-    ready: BTreeMap<LaneKey, BTreeMap<String, Entries>>,
-    owned: BTreeMap<(LaneKey, OwnerIndex), Entries>,
+    records: Records,
+    lanes: Lanes,
     due: BTreeSet<(TimestampMs, ExecutionId)>,
-    lanes: BTreeSet<LaneKey>,
-    routes: BTreeMap<LaneKey, BTreeMap<String, u64>>,
     frames: BTreeMap<(ExecutionId, AttemptIndex), VecDeque<StreamFrame>>,
     keys: BTreeMap<(Namespace, String), IdempotencyEntry>,
     claims: BTreeMap<ClaimSlot, ClaimMemory>,
     lapses: BTreeSet<(TimestampMs, Lapse)>,
     notices: Vec<Notice>,
+    /// Records that others took the place of.
+    replaced: Vec<Arc<Execution>>,
+}
+
+/// Records by id. Shared, not owned: a table moves what it holds about.
+#[derive(Default)]
+struct Records(HashMap<ExecutionId, Arc<Execution>>);
+
+impl Records {
+    /// Lists them by id.
+    fn in_order(&self) -> BTreeMap<&ExecutionId, &Arc<Execution>> {
+        self.0.iter().collect()
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.in_order().fmt(f)
+    }
 }
 
 /// What is forgotten at a time.
@@ -47,22 +60,25 @@ impl MemoryPartition {
     pub(crate) fn new(partition: Partition) -> Self {
         Self {
             partition,
-            records: BTreeMap::new(),
-            ready: BTreeMap::new(),
-            owned: BTreeMap::new(),
+            records: Records::default(),
+            lanes: Lanes::default(),
             due: BTreeSet::new(),
-            lanes: BTreeSet::new(),
-            routes: BTreeMap::new(),
             frames: BTreeMap::new(),
             keys: BTreeMap::new(),
             claims: BTreeMap::new(),
             lapses: BTreeSet::new(),
             notices: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Takes what is of no use any more, to be dropped where nobody waits for that.
+    pub(crate) fn take_replaced(&mut self) -> Vec<Arc<Execution>> {
+        std::mem::take(&mut self.replaced)
     }
 
     /// Forgets keys and claims whose time is over.
@@ -87,36 +103,19 @@ impl MemoryPartition {
         }
     }
 
+    /// Lists the records by id.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Execution> {
-        self.records.values().map(|execution| &**execution)
+        self.records.in_order().into_values().map(|execution| &**execution)
     }
 
-    pub(crate) fn lanes(&self) -> impl Iterator<Item = &LaneKey> {
-        self.lanes.iter()
-    }
-
-    /// Counts the entries of an index of a lane.
-    pub(crate) fn count(&self, lane: &LaneKey, index: OwnerIndex) -> u64 {
-        let of_all = |routes: &BTreeMap<String, Entries>| routes.values().map(Entries::len).sum();
-        let entries: usize = match index {
-            OwnerIndex::Ready => self.ready.get(lane).map_or(0, of_all),
-            _ => self.owned.get(&(lane.clone(), index)).map_or(0, Entries::len),
-        };
-        entries as u64
+    /// Counts the entries of an index of each lane.
+    pub(crate) fn counts(&self, index: OwnerIndex) -> impl Iterator<Item = (&LaneKey, u64)> {
+        self.lanes.iter().map(move |(key, lane)| (key, lane.count(index)))
     }
 
     /// Lists every entry of every index with the index that holds it.
-    pub(crate) fn all_entries(
-        &self,
-    ) -> impl Iterator<Item = (&LaneKey, OwnerIndex, i64, ExecutionId)> {
-        let ready = self.ready.iter().flat_map(|(lane, routes)| {
-            let entries = routes.values().flatten();
-            entries.map(move |(score, id)| (lane, OwnerIndex::Ready, *score, *id))
-        });
-        let owned = self.owned.iter().flat_map(|((lane, index), entries)| {
-            entries.iter().map(move |(score, id)| (lane, *index, *score, *id))
-        });
-        ready.chain(owned)
+    pub(crate) fn all_entries(&self) -> impl Iterator<Item = (OwnerIndex, i64, ExecutionId)> {
+        self.lanes.iter().flat_map(|(_, lane)| lane.all_entries())
     }
 
     /// Lists every timer entry.
@@ -124,100 +123,46 @@ impl MemoryPartition {
         self.due.iter()
     }
 
-    fn lane_of(execution: &Execution) -> LaneKey {
-        (execution.definition.namespace.clone(), execution.definition.lane.clone())
-    }
-
-    /// Counts a live record in or out of its route.
-    fn count_route(&mut self, execution: &Execution, one_more: bool) {
-        let route = &execution.definition.route;
-        if route.is_empty() || !execution.is_live() {
-            return;
-        }
-        let lane = Self::lane_of(execution);
-        let routes = self.routes.entry(lane.clone()).or_default();
-        let count = routes.entry(route.clone()).or_default();
-        *count = if one_more { *count + 1 } else { count.saturating_sub(1) };
-        routes.retain(|_, count| *count > 0);
-        if routes.is_empty() {
-            self.routes.remove(&lane);
-        }
-    }
-
     fn unindex(&mut self, execution: &Execution) {
-        self.count_route(execution, false);
-        let (lane, id, owner) = (Self::lane_of(execution), execution.id(), execution.owner());
         if let Some(at) = execution.due() {
-            self.due.remove(&(at, id));
+            self.due.remove(&(at, execution.id()));
         }
-        if owner.index != OwnerIndex::Ready {
-            if let Some(entries) = self.owned.get_mut(&(lane.clone(), owner.index)) {
-                entries.remove(&(owner.score, id));
-                if entries.is_empty() {
-                    self.owned.remove(&(lane, owner.index));
-                }
-            }
-            return;
-        }
-        let Some(routes) = self.ready.get_mut(&lane) else {
-            return;
-        };
-        let route = &execution.definition.route;
-        if let Some(entries) = routes.get_mut(route) {
-            entries.remove(&(owner.score, id));
-            if entries.is_empty() {
-                routes.remove(route);
-            }
-        }
-        if routes.is_empty() {
-            self.ready.remove(&lane);
-        }
+        self.lanes.of(execution).take(execution);
     }
 
     fn index(&mut self, execution: &Execution) {
-        self.count_route(execution, true);
-        let (lane, id, owner) = (Self::lane_of(execution), execution.id(), execution.owner());
         if let Some(at) = execution.due() {
             if self.due.first().is_none_or(|(head, _)| at < *head) {
                 self.notices.push(Notice::Due { partition: self.partition, at });
             }
-            self.due.insert((at, id));
+            self.due.insert((at, execution.id()));
         }
-        if owner.index != OwnerIndex::Ready {
-            self.owned.entry((lane, owner.index)).or_default().insert((owner.score, id));
-            return;
-        }
-        let routes = self.ready.entry(lane).or_default();
-        let entries = routes.entry(execution.definition.route.clone()).or_default();
-        if entries.is_empty() {
+        if self.lanes.of(execution).add(execution) {
             self.notices.push(Notice::Ready(self.partition));
         }
-        entries.insert((owner.score, id));
     }
 }
 
 impl PartitionStore for MemoryPartition {
     fn get(&self, id: ExecutionId) -> Option<Arc<Execution>> {
-        self.records.get(&id).cloned()
+        self.records.0.get(&id).cloned()
     }
 
     fn put(&mut self, execution: Execution) {
         let execution = Arc::new(execution);
-        let before = self.records.insert(execution.id(), Arc::clone(&execution));
-        match &before {
-            Some(before) => self.unindex(before),
-            None => {
-                self.lanes.insert(Self::lane_of(&execution));
-            }
+        let before = self.records.0.insert(execution.id(), Arc::clone(&execution));
+        if let Some(before) = &before {
+            self.unindex(before);
         }
         self.index(&execution);
         if let Some(before) = before {
             self.notices.extend(notice::changes(&before, &execution));
+            self.replaced.push(before);
         }
     }
 
     fn remove(&mut self, id: ExecutionId) {
-        let Some(execution) = self.records.remove(&id) else {
+        let Some(execution) = self.records.0.remove(&id) else {
             return;
         };
         self.unindex(&execution);
@@ -229,13 +174,11 @@ impl PartitionStore for MemoryPartition {
     }
 
     fn ready_routes(&self, namespace: &Namespace, lane: &LaneId) -> Vec<String> {
-        let routes = self.ready.get(&(namespace.clone(), lane.clone()));
-        routes.map(|routes| routes.keys().cloned().collect()).unwrap_or_default()
+        self.lanes.get(namespace, lane).map(Lane::ready_routes).unwrap_or_default()
     }
 
     fn live_routes(&self, namespace: &Namespace, lane: &LaneId, route: &str) -> (usize, bool) {
-        let routes = self.routes.get(&(namespace.clone(), lane.clone()));
-        routes.map_or((0, false), |routes| (routes.len(), routes.contains_key(route)))
+        self.lanes.get(namespace, lane).map_or((0, false), |lane| lane.live_routes(route))
     }
 
     fn ready_head(
@@ -244,8 +187,7 @@ impl PartitionStore for MemoryPartition {
         lane: &LaneId,
         route: &str,
     ) -> Option<(i64, ExecutionId)> {
-        let routes = self.ready.get(&(namespace.clone(), lane.clone()))?;
-        routes.get(route)?.first().copied()
+        self.lanes.get(namespace, lane)?.ready_head(route)
     }
 
     fn due_head(&self) -> Option<(TimestampMs, ExecutionId)> {
@@ -285,15 +227,6 @@ impl PartitionStore for MemoryPartition {
     }
 }
 
-/// Entries behind a place.
-fn behind(
-    entries: &Entries,
-    after: Option<(i64, ExecutionId)>,
-) -> impl Iterator<Item = (i64, ExecutionId)> {
-    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    entries.range((from, Bound::Unbounded)).copied()
-}
-
 impl PartitionRoom for MemoryPartition {
     fn entries(
         &self,
@@ -302,20 +235,12 @@ impl PartitionRoom for MemoryPartition {
         after: Option<(i64, ExecutionId)>,
         limit: usize,
     ) -> Vec<(i64, ExecutionId)> {
-        if index != OwnerIndex::Ready {
-            let entries = self.owned.get(&(lane.clone(), index));
-            return entries.into_iter().flat_map(|e| behind(e, after)).take(limit).collect();
-        }
-        let routes = self.ready.get(lane).into_iter().flat_map(BTreeMap::values);
-        let mut merged: Vec<_> = routes.flat_map(|e| behind(e, after).take(limit)).collect();
-        merged.sort_unstable();
-        merged.truncate(limit);
-        merged
+        let lane = self.lanes.get(&lane.0, &lane.1);
+        lane.map(|lane| lane.entries(index, after, limit)).unwrap_or_default()
     }
 
     fn ahead(&self, lane: &LaneKey, route: &str, entry: (i64, ExecutionId)) -> u64 {
-        let entries = self.ready.get(lane).and_then(|routes| routes.get(route));
-        entries.map_or(0, |entries| entries.range(..entry).count() as u64)
+        self.lanes.get(&lane.0, &lane.1).map_or(0, |lane| lane.ahead(route, entry))
     }
 
     fn frames(&self, attempt: AttemptIndex, request: &ReadStream) -> Vec<StreamFrame> {

@@ -21,7 +21,7 @@ impl Bench {
     /// Looks at the machine and makes the peers ready, if they are asked for.
     pub(super) fn new(arguments: Arguments) -> Result<Self, XtaskError> {
         let peers = if arguments.peers { peer::start()? } else { Vec::new() };
-        let machine = Machine::look(&peers)?;
+        let machine = Machine::look(&peers, arguments.quick)?;
         Ok(Self { arguments, machine, figures: Figures::default(), peers })
     }
 

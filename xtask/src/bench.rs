@@ -12,6 +12,7 @@ mod embedded;
 mod figures;
 mod frames;
 mod growth;
+mod hold;
 mod idle;
 mod latency;
 mod leases;

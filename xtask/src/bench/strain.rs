@@ -26,14 +26,14 @@ const SHARES_PCT: [u32; 3] = [10, 50, 90];
 const SPAN: Duration = Duration::from_secs(3);
 const SPAN_QUICK: Duration = Duration::from_millis(200);
 /// Rounds at most: the spans are many in each.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: u16 = 3;
 
 /// Measures the peak of each round, then shares of it.
 pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
     let store = Store::start()?;
     let load = bench.load();
     let span = bench.pick(SPAN_QUICK, SPAN);
-    for _ in bench.rounds(SECTION).take(ROUNDS_MAX) {
+    for _ in bench.rounds_at_most(SECTION, ROUNDS_MAX) {
         let peak = starts(&store.fresh().await?, &load, Pace::full()).await?;
         for (share, count, pace) in shares(peak.rate, span) {
             let load = Load { tasks: count, ..load };

@@ -54,6 +54,9 @@ impl Machine {
         let durability = "nothing is kept on disk unless the table says so";
         facts.push(("durability", durability.to_owned()));
         facts.push(("network", "loopback; clients, workers and server share the cores".into()));
+        if let Some(load) = other_load() {
+            facts.push(("other load", format!("{load:.1} when it began: rates may be too low")));
+        }
         Ok(Self { facts })
     }
 
@@ -64,7 +67,8 @@ impl Machine {
     }
 
     /// Lays out what a page tells after a run of the sections `ran`, of `all` that it has: what
-    /// most sections were measured with, and below it, under their names, what others were.
+    /// most sections were measured with, unless that is nothing, and under their names what others
+    /// were.
     pub(super) fn merged(&self, page: &[Vec<String>], ran: &[&str], all: &[&str]) -> Table {
         let page: Vec<Told<'_>> = page.iter().filter_map(|row| Told::read(row)).collect();
         let facts = self.facts.iter().map(|(what, _)| *what);
@@ -76,13 +80,12 @@ impl Machine {
         }
         let mut rows = Vec::new();
         for what in names {
-            let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+            let mut groups: Vec<(Option<&str>, Vec<&str>)> = Vec::new();
             for section in all {
                 let which = match ran.contains(section) {
                     true => self.which(what),
                     false => Told::which(&page, what, section),
                 };
-                let Some(which) = which else { continue };
                 match groups.iter_mut().find(|group| group.0 == which) {
                     Some(group) => group.1.push(section),
                     None => groups.push((which, vec![section])),
@@ -90,6 +93,7 @@ impl Machine {
             }
             groups.sort_by_key(|(_, sections)| Reverse(sections.len()));
             for (place, (which, sections)) in groups.into_iter().enumerate() {
+                let Some(which) = which else { continue };
                 let name = match place {
                     0 => what.to_owned(),
                     _ => format!("{what}{OF}{}", sections.join(BETWEEN)),
@@ -132,7 +136,7 @@ impl<'a> Told<'a> {
 }
 
 /// Returns the load average of the last minute where it is high, as far as this system tells.
-pub(super) fn other_load() -> Option<f64> {
+fn other_load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     let load: f64 = text.split_whitespace().next()?.parse().ok()?;
     let processors = std::thread::available_parallelism().ok()?.get();
@@ -216,6 +220,6 @@ mod tests {
     fn a_page_keeps_the_peers_that_took_no_part_and_gets_new_ones() {
         let page = [("Peer", "1"), ("network", "n")];
         let table = merged(&page, &["a"], &[("network", "n"), ("Other", "2")]);
-        assert_eq!(table.rows(), told(&[("Peer", "1"), ("network", "n"), ("Other", "2")]));
+        assert_eq!(table.rows(), told(&[("Peer", "1"), ("network", "n"), ("Other: a", "2")]));
     }
 }

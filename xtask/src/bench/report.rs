@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::machine::other_load;
 use super::setting::Bench;
 use super::table::{Table, tables};
 use super::targets::Judged;
@@ -16,9 +15,6 @@ const TARGETS: &str = "targets";
 /// Says where and with what is measured.
 pub(super) fn begin(bench: &Bench) {
     println!("{}\n", bench.machine.table().text());
-    if let Some(load) = other_load() {
-        println!("This machine is not idle (load {load:.1}): rates may be too low.\n");
-    }
 }
 
 /// Prints what a scenario brought.

@@ -12,6 +12,7 @@ mod embedded;
 mod figures;
 mod frames;
 mod growth;
+mod hold;
 mod idle;
 mod latency;
 mod leases;
@@ -56,6 +57,7 @@ Examples:
   cargo xtask bench throughput --url valkey://10.0.0.7:6379
   cargo xtask bench throughput --payload 4096 --json bench.json --svg bench.svg
   cargo xtask bench --peers --doc docs/performance.md
+  cargo xtask bench growth --doc docs/performance.md
 
 Everything runs on private servers of this machine. Rates and times depend on it, so do nothing
 else meanwhile; ratios, server calls a task and bytes hardly do. --peers needs Node.js and npm.";
@@ -92,8 +94,9 @@ pub(crate) struct Arguments {
     /// Draws the ratios to the peers into a file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Replaces the tables of a Markdown file between its markers, and the chart beside it.
-    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
+    /// Replaces the tables of a Markdown file between its markers, and the chart beside it; what
+    /// it tells of scenarios that do not run stays.
+    #[arg(long, value_name = "FILE")]
     doc: Option<PathBuf>,
 }
 

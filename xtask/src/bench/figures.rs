@@ -150,11 +150,18 @@ impl Figures {
         Some(spread(&figure.rounds))
     }
 
-    /// Returns the median of the first row with this number whose text begins so.
-    pub(super) fn median(&self, id: &str, part: &str, who: &str, unit: Unit) -> Option<f64> {
+    /// Returns the median of the first row of a section with this number whose text begins so.
+    pub(super) fn median(
+        &self,
+        section: &str,
+        (id, part): (&str, &str),
+        who: &str,
+        unit: Unit,
+    ) -> Option<f64> {
         let wanted = |figure: &&Figure| {
             let row = &figure.row;
-            row.id == id && row.who == who && row.what.starts_with(part) && figure.unit == unit
+            let named = (row.section, row.id, row.who.as_str()) == (section, id, who);
+            named && row.what.starts_with(part) && figure.unit == unit
         };
         Some(spread(&self.figures.iter().find(wanted)?.rounds).median)
     }
@@ -212,11 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn a_median_is_found_by_number_and_beginning() {
+    fn a_median_is_found_by_section_number_and_beginning() {
         let mut figures = Figures::default();
         figures.put(&Row::new("s", "R12", "pending, its keys"), Unit::Bytes, 7.0);
         figures.put(&Row::new("s", "R12", "finished, its keys").of("other"), Unit::Bytes, 8.0);
-        assert_eq!(figures.median("R12", "finished", "other", Unit::Bytes), Some(8.0));
-        assert_eq!(figures.median("R12", "finished", FLOWFABRIC, Unit::Bytes), None);
+        let finished =
+            |section, who| figures.median(section, ("R12", "finished"), who, Unit::Bytes);
+        assert_eq!(finished("s", "other"), Some(8.0));
+        assert_eq!(finished("s", FLOWFABRIC), None);
+        assert_eq!(finished("t", "other"), None);
     }
 }

@@ -1,18 +1,16 @@
 //! Leases: what it costs to keep many executions active.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flowfabric::ff_core::limits::LEASE_TTL_MS_DEFAULT;
 use flowfabric::ff_core::state::OwnerIndex;
-use flowfabric::{FlowFabricWorker, TaskContext, TaskEnd, WorkerConfig};
-use tokio::sync::watch;
+use flowfabric::{FlowFabricWorker, WorkerConfig};
 
 use super::figures::{Row, Unit};
-use super::load::{Load, Tally, check_all_in, client, count};
+use super::hold::Held;
+use super::load::{Load, check_all_in, client};
 use super::setting::Bench;
 use super::store::Store;
-use super::wait::Running;
 use super::work::submit_bulk;
 use crate::error::XtaskError;
 
@@ -24,10 +22,6 @@ const TASKS_A_WORKER: u64 = 1_000;
 const TTL_MS_QUICK: u64 = 3_000;
 /// How many lease times are measured, in percent: a whole one, with every renewal in it.
 const TTLS_PCT: u64 = 100;
-/// How long the tasks may take to be active.
-const ACTIVE_MAX: Duration = Duration::from_secs(60);
-/// How often that is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Measures the shares of a core that the server and the workers spend while tasks merely run.
 pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
@@ -38,46 +32,22 @@ pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
     let mut store = Store::start()?;
     let client = client(&store.fresh().await?)?;
     submit_bulk(&client, &load, 0..load.tasks).await?;
-    let tally = Arc::new(Tally::new(load.tasks));
-    let (go_on, held) = watch::channel(false);
-    let mut running = Vec::new();
+    let mut workers = Vec::new();
     for _ in 0..load.tasks.div_ceil(TASKS_A_WORKER) {
         let config = WorkerConfig::builder("bench")
             .namespace(client.namespace().as_str())
             .max_concurrent_tasks(TASKS_A_WORKER.min(load.tasks) as u16)
             .lease_ttl_ms(ttl_ms)
             .build()?;
-        let worker = FlowFabricWorker::connect_with(config, client.backend().clone()).await?;
-        let (runs, held) = (tally.clone(), held.clone());
-        let handler = move |task: TaskContext| {
-            runs.ran(task.input_payload());
-            let mut held = held.clone();
-            async move {
-                held.wait_for(|go_on| *go_on).await.ok();
-                Ok(TaskEnd::done())
-            }
-        };
-        running.push(Running::start(worker, handler));
+        workers.push(FlowFabricWorker::connect_with(config, client.backend().clone()).await?);
     }
-    let deadline = Instant::now() + ACTIVE_MAX;
-    while count(&client, Some(OwnerIndex::Active)).await? < load.tasks {
-        if Instant::now() > deadline {
-            return Err(XtaskError::Told(format!("not all are active after {ACTIVE_MAX:?}")));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    // A worker that is stopped before it has the answer of its claim gives back what it took.
-    tally.enough_ran().await;
+    let held = Held::by(workers, &client, load.tasks).await?;
     eprintln!("{SECTION}: {} active executions for {span:?}", load.tasks);
     let begun = store.meter.begin()?;
     tokio::time::sleep(span).await;
     let spent = store.meter.end(&begun)?;
     check_all_in(&client, OwnerIndex::Active, load.tasks, SECTION).await?;
-    go_on.send_replace(true);
-    for running in running {
-        running.stop().await?;
-    }
-    tally.check(SECTION)?;
+    held.release(SECTION).await?;
     check_all_in(&client, OwnerIndex::Done, load.tasks, SECTION).await?;
 
     let took_us = spent.took.as_secs_f64() * 1e6;

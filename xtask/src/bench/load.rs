@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use flowfabric::ff_core::ids::MutationId;
 use flowfabric::ff_core::name::Namespace;
@@ -18,6 +19,10 @@ pub(super) const KIND: &str = "bench";
 const WORD_BYTES: usize = 8;
 /// What numbers are multiplied with, to fill payloads and to sum them.
 const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// How long all may take to reach a state.
+const STATE_MAX: Duration = Duration::from_secs(60);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How much is done in a scenario.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +179,26 @@ pub(super) async fn check_all_in(
         "{what}: of {tasks} executions the store holds {all}, {there} of them {}",
         index.as_str()
     )))
+}
+
+/// Waits until this many executions of a namespace are in an index.
+pub(super) async fn await_all_in(
+    client: &FlowFabricClient,
+    index: OwnerIndex,
+    tasks: u64,
+) -> Result<(), XtaskError> {
+    let deadline = Instant::now() + STATE_MAX;
+    loop {
+        let there = count(client, Some(index)).await?;
+        if there == tasks {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let index = index.as_str();
+            return Err(XtaskError::Told(format!("{there} of {tasks} executions are {index}")));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Counts the executions of a namespace in an index, or in all.

@@ -1,15 +1,15 @@
 //! What an execution takes of the server's memory in each state, and what is left of it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flowfabric::ff_core::limits::RETENTION_MS_MIN;
 use flowfabric::ff_core::state::OwnerIndex;
-use flowfabric::{FlowFabricClient, TaskContext, TaskEnd};
-use tokio::sync::{mpsc, watch};
+use flowfabric::{FlowFabricClient, TaskEnd};
+use tokio::sync::mpsc;
 
 use super::figures::{Row, Unit};
-use super::load::{Load, Tally, check_all_in, client, count};
+use super::hold::Held;
+use super::load::{Load, await_all_in, check_all_in, client, count};
 use super::peer::Ask;
 use super::setting::Bench;
 use super::store::Store;
@@ -25,8 +25,6 @@ const ACTIVE_MAX: u64 = 1_000;
 const REMOVED_MAX: Duration = Duration::from_secs(180);
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long all may take to reach a state.
-const STATE_MAX: Duration = Duration::from_secs(60);
 
 /// What a server held before.
 #[derive(Clone, Copy)]
@@ -60,9 +58,7 @@ async fn pending_and_finished(
     store: &mut Store,
     load: &Load,
 ) -> Result<(), XtaskError> {
-    let client = client(&store.fresh().await?)?;
-    warm(&client, load).await?;
-    let before = before(store)?;
+    let (client, before) = begin(store, load).await?;
     submit_bulk(&client, load, 0..load.tasks).await?;
     note(bench, store, "pending", load.tasks, before)?;
     work(&client, load, CONCURRENT_TASKS, &mut store.meter).await?;
@@ -71,38 +67,19 @@ async fn pending_and_finished(
 
 async fn active(bench: &mut Bench, store: &mut Store, load: &Load) -> Result<(), XtaskError> {
     let load = Load { tasks: load.tasks.min(ACTIVE_MAX), ..*load };
-    let client = client(&store.fresh().await?)?;
-    warm(&client, &load).await?;
-    let before = before(store)?;
+    let (client, before) = begin(store, &load).await?;
     submit_bulk(&client, &load, 0..load.tasks).await?;
-    let (go_on, held) = watch::channel(false);
-    let tally = Arc::new(Tally::new(load.tasks));
-    let runs = tally.clone();
-    let handler = move |task: TaskContext| {
-        runs.ran(task.input_payload());
-        let mut held = held.clone();
-        async move {
-            held.wait_for(|go_on| *go_on).await.ok();
-            Ok(TaskEnd::done())
-        }
-    };
-    let tasks = u16::try_from(load.tasks).unwrap_or(u16::MAX);
-    let running = Running::start(worker(&client, tasks).await?, handler);
-    await_all_in(&client, OwnerIndex::Active, load.tasks).await?;
-    // A worker that is stopped before it has the answer of its claim gives back what it took.
-    tally.enough_ran().await;
+    let places = u16::try_from(load.tasks).unwrap_or(u16::MAX);
+    let worker = worker(&client, places).await?;
+    let held = Held::by(vec![worker], &client, load.tasks).await?;
     note(bench, store, "active", load.tasks, before)?;
-    go_on.send_replace(true);
-    running.stop().await?;
-    tally.check("active")?;
+    held.release("active").await?;
     // One more than ran, from warming up.
     check_all_in(&client, OwnerIndex::Done, load.tasks + 1, "active").await
 }
 
 async fn suspended(bench: &mut Bench, store: &mut Store, load: &Load) -> Result<(), XtaskError> {
-    let client = client(&store.fresh().await?)?;
-    warm(&client, load).await?;
-    let before = before(store)?;
+    let (client, before) = begin(store, load).await?;
     submit_bulk(&client, load, 0..load.tasks).await?;
     let (opened, _opens) = mpsc::unbounded_channel();
     let (began, _begins) = mpsc::unbounded_channel();
@@ -118,9 +95,7 @@ async fn after_retention(
     store: &mut Store,
     load: &Load,
 ) -> Result<(), XtaskError> {
-    let client = client(&store.fresh().await?)?;
-    warm(&client, load).await?;
-    let before = before(store)?;
+    let (client, before) = begin(store, load).await?;
     for number in 0..load.tasks.min(ACTIVE_MAX) {
         client.submit(load.request(number).retention_ms(RETENTION_MS_MIN)).await?;
     }
@@ -161,31 +136,13 @@ fn peer(bench: &mut Bench, store: &mut Store, load: &Load, at: usize) -> Result<
     Ok(())
 }
 
-/// Pays for what all executions share.
-async fn warm(client: &FlowFabricClient, load: &Load) -> Result<(), XtaskError> {
-    submit_bulk(client, load, 0..1).await?;
-    let load = Load { tasks: 1, ..*load };
-    work(client, &load, CONCURRENT_TASKS, &mut super::meter::Meter::default()).await?;
-    Ok(())
-}
-
-async fn await_all_in(
-    client: &FlowFabricClient,
-    index: OwnerIndex,
-    tasks: u64,
-) -> Result<(), XtaskError> {
-    let deadline = Instant::now() + STATE_MAX;
-    loop {
-        let there = count(client, Some(index)).await?;
-        if there == tasks {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            let index = index.as_str();
-            return Err(XtaskError::Told(format!("{there} of {tasks} executions are {index}")));
-        }
-        tokio::time::sleep(LOOK_EVERY / 50).await;
-    }
+/// Empties the store, pays for what all executions share, and reads what that takes.
+async fn begin(store: &mut Store, load: &Load) -> Result<(FlowFabricClient, Before), XtaskError> {
+    let client = client(&store.fresh().await?)?;
+    let one = Load { tasks: 1, ..*load };
+    submit_bulk(&client, &one, 0..one.tasks).await?;
+    work(&client, &one, CONCURRENT_TASKS, &mut store.meter).await?;
+    Ok((client, before(store)?))
 }
 
 fn before(store: &mut Store) -> Result<Before, XtaskError> {

@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use super::machine::other_load;
 use super::setting::Bench;
 use super::table::{Table, tables};
+use super::targets::Judged;
 use super::{Scenario, chart, doc, durability, growth, targets, throughput};
 use crate::error::XtaskError;
+
+/// The parts of a page that speak of every scenario.
+const MACHINE: &str = "machine";
+const TARGETS: &str = "targets";
 
 /// Says where and with what is measured.
 pub(super) fn begin(bench: &Bench) {
     println!("{}\n", bench.machine.table().text());
-    if let Some(load) = other_load() {
-        println!("This machine is not idle (load {load:.1}): rates may be too low.\n");
-    }
 }
 
 /// Prints what a scenario brought.
@@ -27,8 +28,7 @@ pub(super) fn section(bench: &Bench, scenario: Scenario) {
 /// Prints the targets and writes the files that were asked for.
 pub(super) fn end(bench: &Bench, scenarios: &[Scenario]) -> Result<(), XtaskError> {
     let judged = targets::judge(&bench.figures);
-    let target_table = targets::table(&judged);
-    if let Some(table) = target_table.as_ref().filter(|_| !bench.quick()) {
+    if let Some(table) = targets::table(&judged).filter(|_| !bench.quick()) {
         println!("Targets\n\n{}\n", table.text());
     }
     println!("Every round checked that each task ran exactly once, with its own payload.");
@@ -48,22 +48,29 @@ pub(super) fn end(bench: &Bench, scenarios: &[Scenario]) -> Result<(), XtaskErro
         if let Some(svg) = svg {
             write(&path.with_extension("svg"), svg.as_bytes())?;
         }
-        document(bench, scenarios, target_table.as_ref(), path)?;
+        document(bench, scenarios, &judged, path)?;
     }
     Ok(())
 }
 
-/// Puts the tables into a Markdown file.
+/// Puts the tables into a Markdown file: those of the scenarios that ran in the place of what it
+/// told of them, and what it tells of others stays.
 fn document(
     bench: &Bench,
     scenarios: &[Scenario],
-    target_table: Option<&Table>,
+    judged: &[Judged],
     path: &Path,
 ) -> Result<(), XtaskError> {
     let mut text = std::fs::read_to_string(path)
         .map_err(|source| XtaskError::Unreadable { path: path.to_owned(), source })?;
-    let mut put = |name: &str, tables: &[&Table]| {
-        let tables: Vec<String> = tables.iter().map(|table| table.markdown()).collect();
+    let ran: Vec<&str> = scenarios.iter().map(|scenario| scenario.section()).collect();
+    let all = Scenario::ALL.map(Scenario::section);
+    let machine = bench.machine.merged(&doc::rows(&text, MACHINE), &ran, &all);
+    let targets = targets::merged(&doc::rows(&text, TARGETS), judged, &ran);
+    let mut parts = vec![(MACHINE, vec![machine]), (TARGETS, vec![targets])];
+    parts.extend(scenarios.iter().map(|at| (at.section(), section_tables(bench, *at))));
+    for (name, tables) in parts {
+        let tables: Vec<String> = tables.iter().map(Table::markdown).collect();
         let replaced = doc::replace(&text, name, &tables.join("\n"));
         text = replaced.ok_or_else(|| {
             let path = path.display();
@@ -71,15 +78,6 @@ fn document(
                 "{path} has no <!-- bench {name} --> ... <!-- end of {name} -->"
             ))
         })?;
-        Ok::<(), XtaskError>(())
-    };
-    put("machine", &[&bench.machine.table()])?;
-    if let Some(table) = target_table {
-        put("targets", &[table])?;
-    }
-    for scenario in scenarios {
-        let tables = section_tables(bench, *scenario);
-        put(scenario.section(), &tables.iter().collect::<Vec<_>>())?;
     }
     write(path, text.as_bytes())
 }
@@ -97,4 +95,18 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), XtaskError> {
         .map_err(|error| XtaskError::Told(format!("cannot write {}: {error}", path.display())))?;
     println!("{} is written.", path.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_a_place_for_whatever_is_measured() {
+        let page = include_str!("../../../docs/performance.md");
+        let sections = Scenario::ALL.map(Scenario::section);
+        for name in sections.iter().chain(&[MACHINE, TARGETS]) {
+            assert!(!doc::rows(page, name).is_empty(), "{name}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ impl Bench {
     /// Looks at the machine and makes the peers ready, if they are asked for.
     pub(super) fn new(arguments: Arguments) -> Result<Self, XtaskError> {
         let peers = if arguments.peers { peer::start()? } else { Vec::new() };
-        let machine = Machine::look(&peers)?;
+        let machine = Machine::look(&peers, arguments.quick)?;
         Ok(Self { arguments, machine, figures: Figures::default(), peers })
     }
 
@@ -43,7 +43,16 @@ impl Bench {
 
     /// Returns the rounds to run, saying on the error output which one begins.
     pub(super) fn rounds(&self, what: &'static str) -> impl Iterator<Item = u16> + use<> {
-        let rounds = self.arguments.rounds.unwrap_or(self.pick(1, ROUNDS_DEFAULT));
+        self.rounds_at_most(what, u16::MAX)
+    }
+
+    /// Returns the rounds to run where so many are enough.
+    pub(super) fn rounds_at_most(
+        &self,
+        what: &'static str,
+        most: u16,
+    ) -> impl Iterator<Item = u16> + use<> {
+        let rounds = self.arguments.rounds.unwrap_or(self.pick(1, ROUNDS_DEFAULT)).min(most);
         (1..=rounds).inspect(move |round| eprintln!("{what}: round {round} of {rounds}"))
     }
 }

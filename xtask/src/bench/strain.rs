@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use flowfabric::{FlowFabricClient, TaskContext, TaskEnd};
+use flowfabric::FlowFabricClient;
 use tokio::sync::mpsc;
 
 use super::figures::{Row, Unit};
 use super::frames;
-use super::load::{Load, Tally, client, number};
+use super::load::{Load, Tally, client};
 use super::pace::{Pace, Sent};
 use super::setting::Bench;
 use super::store::Store;
 use super::throughput::MANY_TASKS;
-use super::wait::{Began, Open, Running, suspend_once, within};
+use super::wait::{Began, Open, Running, suspend_once, tell_begin, within};
 use super::work::{Backend, OUTSTANDING, submit_alone, submit_bulk, worker};
 use crate::error::XtaskError;
 
@@ -26,14 +26,14 @@ const SHARES_PCT: [u32; 3] = [10, 50, 90];
 const SPAN: Duration = Duration::from_secs(3);
 const SPAN_QUICK: Duration = Duration::from_millis(200);
 /// Rounds at most: the spans are many in each.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: u16 = 3;
 
 /// Measures the peak of each round, then shares of it.
 pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
     let store = Store::start()?;
     let load = bench.load();
     let span = bench.pick(SPAN_QUICK, SPAN);
-    for _ in bench.rounds(SECTION).take(ROUNDS_MAX) {
+    for _ in bench.rounds_at_most(SECTION, ROUNDS_MAX) {
         let peak = starts(&store.fresh().await?, &load, Pace::full()).await?;
         for (share, count, pace) in shares(peak.rate, span) {
             let load = Load { tasks: count, ..load };
@@ -89,14 +89,7 @@ async fn starts(backend: &Backend, load: &Load, pace: Pace) -> Result<Run, Xtask
     let sent = Arc::new(Sent::new(load.tasks));
     let tally = Arc::new(Tally::new(load.tasks));
     let (began, begins) = mpsc::unbounded_channel();
-    let runs = tally.clone();
-    let handler = move |task: TaskContext| {
-        let now = Instant::now();
-        let input = task.input_payload();
-        began.send((now, number(input).unwrap_or(u64::MAX))).ok();
-        runs.ran(input);
-        async move { Ok(TaskEnd::done()) }
-    };
+    let handler = tell_begin(tally.clone(), began);
     let running = Running::start(worker(&client, MANY_TASKS).await?, handler);
     let begun = Instant::now();
     if pace.is_full() {

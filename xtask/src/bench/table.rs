@@ -24,6 +24,12 @@ impl Table {
         Self { head, numbers, rows }
     }
 
+    /// Returns the rows.
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// Writes it for a terminal.
     pub(super) fn text(&self) -> String {
         let head: Vec<&str> = self.head.iter().map(String::as_str).collect();

@@ -1,5 +1,6 @@
 //! How long something takes to happen at a worker that has nothing else to do.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,20 @@ impl Running {
 /// What a handler tells when it begins.
 pub(super) type Began = (Instant, u64);
 
+/// Returns a handler that tells when it begins, and completes.
+pub(super) fn tell_begin(
+    tally: Arc<Tally>,
+    began: mpsc::UnboundedSender<Began>,
+) -> impl Fn(TaskContext) -> Ready<TaskResult> + Send + Sync + 'static {
+    move |task| {
+        let now = Instant::now();
+        let input = task.input_payload();
+        began.send((now, number(input).unwrap_or(u64::MAX))).ok();
+        tally.ran(input);
+        ready(Ok(TaskEnd::done()))
+    }
+}
+
 /// Measures from the call that submits to the first line of the handler, in microseconds.
 pub(super) async fn submit_to_start(
     backend: &Backend,
@@ -69,14 +84,7 @@ pub(super) async fn submit_to_start(
     let client = client(backend)?;
     let tally = Arc::new(Tally::new(count));
     let (began, mut begins) = mpsc::unbounded_channel();
-    let runs = tally.clone();
-    let handler = move |task: TaskContext| {
-        let now = Instant::now();
-        let input = task.input_payload();
-        began.send((now, number(input).unwrap_or(u64::MAX))).ok();
-        runs.ran(input);
-        async move { Ok(TaskEnd::done()) }
-    };
+    let handler = tell_begin(tally.clone(), began);
     let running = Running::start(worker(&client, 1).await?, handler);
     let mut spans = Vec::new();
     for number in 0..count {

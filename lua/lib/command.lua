@@ -130,6 +130,9 @@ local function is_good(key, pattern)
   return true
 end
 
+-- Calls so far: what is remembered of one is told by its number from what is of another.
+local calls = 0
+
 local function run(spec, keys_given, args)
   local base = keys_given[1]
   if #keys_given ~= 1 or not is_good(base, spec.base) then
@@ -140,7 +143,9 @@ local function run(spec, keys_given, args)
   if wrong then
     return reply.refuse('invalid_argument', wrong)
   end
-  local call = { base = base, now = clock.now(), owners = {}, texts = {}, dirty = {} }
+  calls = calls + 1
+  local call = { base = base, number = calls, now = clock.now(), owners = {}, texts = {},
+    dirty = {} }
   command.current = call
   return spec.body(call, groups_of(spec, args, given), unpack(args, 1, spec.fixed))
 end

@@ -18,7 +18,7 @@ function plain.enable(value)
 end
 
 -- Executions of one call are much alike, so the head of the one before is often that of the next:
--- the last that each move wrote, and what it was written from.
+-- the last head that each move saw, and what was made of it.
 local created, started, ended = {}, {}, {}
 
 -- Notes the text of a record that moved from one owner index to another.
@@ -47,6 +47,28 @@ function plain.create(call, id, key, d, submitted, extras, input)
   return true
 end
 
+-- Reads the head of a ready record into what the claim before was made from; false when it is not
+-- plain.
+local function read_ready(m, call, head, c)
+  local mark, updated_at, _, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
+    struct.unpack(HEAD, head)
+  if mark ~= READY and mark ~= READY_LONG or due > 0 or epoch > 0 or attempts > 0
+    or a + o + p + r > 0 then
+    m.seen = nil
+    return false
+  end
+  local now = call.now > updated_at and call.now or updated_at
+  local expires_at = now + c.lease_ttl_ms
+  m.seen, m.number, m.now, m.expires_at = head, call.number, now, expires_at
+  m.input, m.is_long = input, mark == READY_LONG
+  m.definition_end = HEAD_BYTES + definition
+  m.size = m.definition_end + birth + extras + input
+  m.head = struct.pack(HEAD, m.is_long and ACTIVE_LONG or ACTIVE, now, now, expires_at + 1, 1, 1,
+    definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0)
+  m.tail = c.owner .. record.lease_part('f', expires_at, '')
+  return true
+end
+
 -- Starts the first lease of a ready execution: the text of its record, the bytes of a short input
 -- and the long one; nil when it is not plain.
 function plain.claim(call, c, id, key, from, lease_id)
@@ -54,34 +76,23 @@ function plain.claim(call, c, id, key, from, lease_id)
   if not text or #text < HEAD_BYTES then
     return nil
   end
-  local mark, updated_at, _, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
-    struct.unpack(HEAD, text)
-  if mark ~= READY and mark ~= READY_LONG or due > 0 or epoch > 0 or attempts > 0
-    or a + o + p + r > 0 or #text ~= HEAD_BYTES + definition + birth + extras + input then
+  local m, head = started, string.sub(text, 1, HEAD_BYTES)
+  if (m.seen ~= head or m.number ~= call.number) and not read_ready(m, call, head, c)
+    or #text ~= m.size then
     return nil
   end
-  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition))
+  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, m.definition_end))
   if not d or d.route ~= from.route or d.lane_path ~= from.lane_path
     or d.policy.attempt_timeout_ms then
     return nil
   end
-  local long = mark == READY_LONG and store.read(nil, 'GET', key .. ':in')
-  if not long and mark == READY_LONG then
+  local long = m.is_long and store.read(nil, 'GET', key .. ':in')
+  if m.is_long and not long then
     return nil
   end
-  local m, now = started, call.now > updated_at and call.now or updated_at
-  local expires_at = now + c.lease_ttl_ms
-  if m.now ~= now or m.expires_at ~= expires_at or m.mark ~= mark or m.definition ~= definition
-    or m.birth ~= birth or m.extras ~= extras or m.input ~= input or m.owner ~= c.owner then
-    m.now, m.expires_at, m.mark, m.definition = now, expires_at, mark, definition
-    m.birth, m.extras, m.input, m.owner = birth, extras, input, c.owner
-    m.head = struct.pack(HEAD, mark == READY and ACTIVE or ACTIVE_LONG, now, now, expires_at + 1, 1,
-      1, definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0)
-    m.tail = c.owner .. record.lease_part('f', expires_at, '')
-  end
   text = m.head .. string.sub(text, HEAD_BYTES + 1) .. lease_id .. m.tail
-  move(call, id, key, text, d, 'ready', 'active', now, nil, expires_at)
-  return text, input, long
+  move(call, id, key, text, d, 'ready', 'active', m.now, nil, m.expires_at)
+  return text, m.input, long
 end
 
 -- Tells whether a record's text, from `past` on, holds an attempt of this id, its owner of so many
@@ -94,6 +105,26 @@ local function is_held(text, past, attempt_id, owner_bytes, rest)
     and string.find(text, FIRST_LEASE, lease, true) == lease
 end
 
+-- Reads the head of an active record into what the completion before was made from; false when it
+-- is not plain.
+local function read_active(m, call, head)
+  local mark, updated_at, at, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
+    struct.unpack(HEAD, head)
+  local now = call.now
+  if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
+    or p ~= LEASE_BYTES or r > 0 or due <= now + 1 or due <= updated_at + 1 then
+    m.seen = nil
+    return false
+  end
+  m.seen, m.number, m.now = head, call.number, now > updated_at and now or updated_at
+  m.mark, m.due, m.owner, m.d = mark, due - 1, o, nil
+  m.birth, m.extras, m.input = birth, extras, input
+  m.definition_end = HEAD_BYTES + definition
+  m.past = m.definition_end + birth + extras + input + 1
+  m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, m.now)
+  return true
+end
+
 -- Ends an active execution with success; false when it is not plain. The arguments are as they came
 -- from the caller: whoever holds a plain record has its ids.
 function plain.complete(call, id, key, attempt_index, attempt_id, lease_id, lease_epoch, result)
@@ -103,37 +134,29 @@ function plain.complete(call, id, key, attempt_index, attempt_id, lease_id, leas
     or result ~= '' and string.byte(result) ~= 61 or #result > limits.PAYLOAD_BYTES_MAX + 1 then
     return false
   end
-  local mark, updated_at, at, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
-    struct.unpack(HEAD, text)
-  local now, past = call.now, HEAD_BYTES + 1 + definition + birth + extras + input
-  if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
-    or p ~= LEASE_BYTES or r > 0 or due <= now + 1 or due <= updated_at + 1
-    or not is_held(text, past, attempt_id, o, 0) then
+  local m, head = ended, string.sub(text, 1, HEAD_BYTES)
+  if (m.seen ~= head or m.number ~= call.number) and not read_active(m, call, head)
+    or not is_held(text, m.past, attempt_id, m.owner, 0) then
     return false
   end
-  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition))
+  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, m.definition_end))
   if not d then
     return false
   end
-  now = now > updated_at and now or updated_at
-  local goes, marks, bytes = now + d.policy.retention_ms, SUCCEEDED, #result
+  local marks, bytes = SUCCEEDED, #result
   if bytes > INLINE then
     execution.put(call, key .. ':out', result)
     marks, bytes, result = SUCCEEDED_LONG, 0, ''
   end
-  local m = ended
-  mark = marks[mark]
-  if m.now ~= now or m.goes ~= goes or m.at ~= at or m.mark ~= mark or m.definition ~= definition
-    or m.birth ~= birth or m.extras ~= extras or m.input ~= input or m.owner ~= o
-    or m.result ~= bytes then
-    m.now, m.goes, m.at, m.mark, m.definition = now, goes, at, mark, definition
-    m.birth, m.extras, m.input, m.owner, m.result = birth, extras, input, o, bytes
-    m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, now)
-    m.head = struct.pack(HEAD, mark, now, now, goes + 1, 1, 1, definition, birth, extras, input,
-      ID_BYTES, o, #m.turn, bytes)
+  local mark = marks[m.mark]
+  if m.d ~= d or m.goes_mark ~= mark or m.result ~= bytes then
+    m.d, m.goes_mark, m.result, m.goes = d, mark, bytes, m.now + d.policy.retention_ms
+    m.head = struct.pack(HEAD, mark, m.now, m.now, m.goes + 1, 1, 1, m.definition_end - HEAD_BYTES,
+      m.birth, m.extras, m.input, ID_BYTES, m.owner, #m.turn, bytes)
   end
-  text = m.head .. string.sub(text, HEAD_BYTES + 1, past + ID_BYTES + o - 1) .. m.turn .. result
-  move(call, id, key, text, d, 'active', 'done', now, due - 1, goes)
+  text = m.head .. string.sub(text, HEAD_BYTES + 1, m.past + ID_BYTES + m.owner - 1) .. m.turn
+    .. result
+  move(call, id, key, text, d, 'active', 'done', m.now, m.due, m.goes)
   if d.route ~= '' then
     index.count_route(call, d, -1)
   end

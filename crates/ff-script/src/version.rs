@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 4;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "9a3f057429a7ec2ecbb73a0615811927696e52719f6432329c545d5632f1dcb4";
+pub const CONTENT_HASH: &str = "c80bab20055e52741af2eed80eb8a4748fae2de35a117e0700a7f34f84703d6d";

@@ -111,8 +111,8 @@ end
 
 -- Returns the row of an execution whose settled state is the asked one; nil otherwise.
 local function row(call, id, state)
-  local x = execution.load(call, id)
-  if x and settle.run(x, x.now) and view.public_state(x) == state then
+  local x = settle.visit(call, id)
+  if x and not x.is_gone and view.public_state(x) == state then
     return { id, x.definition.kind, reply.int(x.attempts), reply.int(origin.birth(x).created_at),
       reply.int(x.updated_at) }
   end

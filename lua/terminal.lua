@@ -49,6 +49,10 @@ command.define('ff_complete_executions', {
     if no then
       return no
     end
+    local malformed = ending.malformed_id(groups)
+    if malformed then
+      return reply.refuse('invalid_argument', malformed)
+    end
     local all = execution.keys_of(call, v, first, stride)
     all[#all + 1] = take.memory_key(call, claim)
     execution.prefetch(call, all)

@@ -1,5 +1,7 @@
 -- Ending: completions, alone and many in one call.
 
+local ID_BYTES = 36
+
 -- Ends one execution with success by the rules and saves it; returns the refusal, nil when it
 -- ended.
 function ending.complete(call, result, ...)
@@ -14,6 +16,17 @@ function ending.complete(call, result, ...)
     x.result = result
   end
   transition.save(call, x)
+end
+
+-- Returns what is wrong with the first id that has not the length of one: the key of a record is
+-- made of each, and nothing else may be read.
+function ending.malformed_id(groups)
+  for n = 0, groups.count - 1 do
+    local i = groups.first + n * groups.stride
+    if #groups.values[i] ~= ID_BYTES then
+      return command.malformed_group(groups.spec, groups.values, i - 1)
+    end
+  end
 end
 
 -- Ends what can be ended the plain way, as far as nothing that cannot stands before it. Nothing is

@@ -240,7 +240,8 @@ function execution.remove(call, x)
     gone[#gone + 1] = x.key .. suffix
   end
   if x.frames then
-    for attempt = x.frames.first_attempt, x.frames.attempt do
+    local last = x.frames.attempt
+    for attempt = math.max(x.frames.first_attempt, last - limits.STREAMS_KEPT_MAX), last do
       gone[#gone + 1] = keys.stream(call.base, x.id, attempt)
       if #gone >= 500 then
         redis.call('UNLINK', unpack(gone))

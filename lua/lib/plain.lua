@@ -12,6 +12,13 @@ local INLINE = limits.INLINE_BYTES_MAX
 
 local enabled = true
 
+-- Tells whether a record's birth, from `from` on, is a time and a fingerprint: what a record that
+-- somebody damaged may not be, and one with a start or a deadline is not plain.
+local function is_born_bare(text, from, bytes)
+  return string.byte(text, from + 6) == bytes - 10
+    and string.find(text, '\0\0\0', from + bytes - 3, true) == from + bytes - 3
+end
+
 -- Lets tests compare with the rules alone.
 function plain.enable(value)
   enabled = value
@@ -61,7 +68,7 @@ local function read_ready(m, call, head, c)
   local expires_at = now + c.lease_ttl_ms
   m.seen, m.number, m.now, m.expires_at = head, call.number, now, expires_at
   m.input, m.is_long = input, mark == READY_LONG
-  m.definition_end = HEAD_BYTES + definition
+  m.definition_end, m.birth = HEAD_BYTES + definition, birth
   m.size = m.definition_end + birth + extras + input
   m.head = struct.pack(HEAD, m.is_long and ACTIVE_LONG or ACTIVE, now, now, expires_at + 1, 1, 1,
     definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0)
@@ -83,7 +90,7 @@ function plain.claim(call, c, id, key, from, lease_id)
   end
   local d = origin.definition(string.sub(text, HEAD_BYTES + 1, m.definition_end))
   if not d or d.route ~= from.route or d.lane_path ~= from.lane_path
-    or d.policy.attempt_timeout_ms then
+    or d.policy.attempt_timeout_ms or not is_born_bare(text, m.definition_end + 1, m.birth) then
     return nil
   end
   local long = m.is_long and store.read(nil, 'GET', key .. ':in')
@@ -140,7 +147,7 @@ function plain.complete(call, id, key, attempt_index, attempt_id, lease_id, leas
     return false
   end
   local d = origin.definition(string.sub(text, HEAD_BYTES + 1, m.definition_end))
-  if not d then
+  if not d or not is_born_bare(text, m.definition_end + 1, m.birth) then
     return false
   end
   local marks, bytes = SUCCEEDED, #result
@@ -180,7 +187,9 @@ function plain.append(call, key, attempt_index, attempt_id, lease_id, lease_epoc
   if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
     or r > 0 or due <= now + 1 or due <= updated_at + 1
     or frames_bytes ~= 0 and frames_bytes ~= record.FRAMES_PART_BYTES
-    or not is_held(text, past, attempt_id, o, frames_bytes) then
+    or not is_held(text, past, attempt_id, o, frames_bytes)
+    or not origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition))
+    or not is_born_bare(text, HEAD_BYTES + 1 + definition, birth) then
     return false
   end
   local f = { first_attempt = 0, attempt = 0, count = 0, kept_bytes = 0, last_ms = 0,

@@ -99,7 +99,8 @@ local function sound_budgets(text)
   end
   for _, budget in ipairs(budgets) do
     local number, uuid = string.match(budget, '^{b:(%d+)}:(.*)$')
-    if not number or not check.digits(number) or not check.is_uuid(uuid) then
+    local partition = number and check.digits(number)
+    if not partition or partition >= limits.PARTITIONS_MAX or not check.is_uuid(uuid) then
       return false
     end
   end

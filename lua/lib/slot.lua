@@ -11,7 +11,7 @@ function slot.recall(call, c)
     return nil
   end
   local taken = pack.commas(string.sub(memory, ID_BYTES + 1))
-  local expires_at = tonumber(table.remove(taken, 1))
+  local expires_at = tonumber(table.remove(taken, 1) or '')
   if not expires_at or expires_at + limits.EXPIRY_SLACK_MS <= call.now then
     return nil
   end

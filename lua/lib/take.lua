@@ -257,8 +257,8 @@ local function recalled(call, c)
   local rows = {}
   if c.memory.expires_at > call.now then
     for i, id in ipairs(c.memory.taken) do
-      local x = execution.load(call, id)
-      if x and settle.run(x, x.now) and x.state == 'a' and x.lease.id == lease_id(c, i - 1) then
+      local x = settle.visit(call, id)
+      if x and not x.is_gone and x.state == 'a' and x.lease.id == lease_id(c, i - 1) then
         x.input = execution.input(x)
         call.texts[x.key] = record.encode(x)
         local _ = x.input and add_row(call, rows, x)

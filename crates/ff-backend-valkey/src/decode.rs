@@ -81,7 +81,10 @@ pub(crate) fn claimed(
     Ok(ExecutionsClaimed {
         ready_left: fields.flag("ready_left")?,
         next_due: fields.optional_time("next_due")?,
-        executions: fields.each("executions", |items| claimed_execution(items, claimant))?,
+        executions: {
+            let rows = fields.each("executions", |items| claimed_execution(items, claimant))?;
+            rows.into_iter().flatten().collect()
+        },
     })
 }
 
@@ -97,14 +100,32 @@ pub(crate) fn next(
     }
 }
 
-/// Reads an id, a record and what it lacks, out of a flat list of them.
+/// Reads an id, a record and what it lacks, out of a flat list of them. A record that cannot be
+/// read is left to the end of its lease: it must not cost the work that was claimed beside it.
 fn claimed_execution(
     items: &mut Fields,
     claimant: &Claimant<'_>,
-) -> EngineResult<ClaimedExecution> {
+) -> EngineResult<Option<ClaimedExecution>> {
     let execution_id = execution(items, claimant.partition)?;
     let text = items.bytes("record")?;
-    let rest = match items.next("rest")? {
+    let rest = items.next("rest")?;
+    match claimed_record(items, claimant, execution_id, text, rest) {
+        Ok(claimed) => Ok(Some(claimed)),
+        Err(error) => {
+            tracing::error!(%execution_id, %error, "a claimed execution cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+fn claimed_record(
+    items: &Fields,
+    claimant: &Claimant<'_>,
+    execution_id: ExecutionId,
+    text: Bytes,
+    rest: Value,
+) -> EngineResult<ClaimedExecution> {
+    let rest = match rest {
         Value::Array(values) => Some(Fields::new(items.function(), values)),
         Value::Bytes(bytes) if bytes.is_empty() => None,
         other => return Err(items.bad("rest", "'' or an array", &other)),

@@ -6,6 +6,7 @@ use ff_backend_valkey::ValkeyBackend;
 use ff_core::contracts::claim::Tick;
 use ff_core::contracts::inspect::ListExecutions;
 use ff_core::contracts::lease::RenewLease;
+use ff_core::contracts::submit::{SubmitExecution, SubmitExecutions};
 use ff_core::contracts::suspend::CreatePendingWaitpoint;
 use ff_core::contracts::terminal::{
     CompleteExecution, CompleteExecutions, Completion, ReleaseExecution,
@@ -16,6 +17,8 @@ use ff_core::contracts::{
 };
 use ff_core::error::{BugKind, EngineError};
 use ff_core::keys::{execution, partition_base};
+use ff_core::name::Capability;
+use ff_core::policy::ExecutionPolicy;
 use ff_core::state::PublicState;
 use ff_core::{ExecutionId, Handle, WaitpointId};
 use ff_testserver::Connection;
@@ -40,6 +43,7 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         let (head, texts) = text.split_at(HEAD_BYTES);
         [&head[..PARTS_AT], &length(&part), &head[PARTS_AT + 4..], texts, &part].concat()
     };
+    let birth_at = HEAD_BYTES + usize::from(text[DEFINITION_AT + 1]);
     let shifted = {
         let mut text = text.to_vec();
         text[DEFINITION_AT + 1] += 1;
@@ -61,6 +65,7 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("a length that makes up for another", shifted),
         ("an attempt that never began", at(HEAD_BYTES - 8, 1)),
         ("no lane", at(HEAD_BYTES + "default".len(), b'.')),
+        ("a birth that is none", at(birth_at + 6, 255)),
         ("a part that nobody knows", parts("?", b"")),
         ("a lease that is too short", parts("L", b"f")),
         ("a turn that is none", parts("T", &[b'x'; 30])),
@@ -93,9 +98,8 @@ fn keys(at: &mut Connection) -> Vec<String> {
 }
 
 async fn submit_long(backend: &ValkeyBackend) -> ExecutionId {
-    let request =
-        ff_core::contracts::submit::SubmitExecution { input: LONG.to_vec().into(), ..item() };
-    let requests = ff_core::contracts::submit::SubmitExecutions { items: vec![request] };
+    let request = SubmitExecution { input: LONG.to_vec().into(), ..item() };
+    let requests = SubmitExecutions { items: vec![request] };
     let mut outcomes = backend.submit_executions(requests).await.expect("a submission");
     outcomes.remove(0).expect("an item").execution_id()
 }
@@ -156,6 +160,51 @@ on_each_version! {
             assert!(is_damaged(&refusal, id), "{what}: {refusal}");
             write(&mut at, &["DEL", &key]);
             backend.doctor(true).await.expect("a diagnosis");
+        }
+    }
+
+    async fn extras_that_cannot_be_read_cost_nothing_beside_them(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let before = submit(&backend).await;
+        let tags = [("team".to_owned(), "blue".to_owned())].into();
+        let policy = ExecutionPolicy { tags, ..Default::default() };
+        let items = vec![SubmitExecution { policy, ..item() }];
+        let submitted = backend.submit_executions(SubmitExecutions { items }).await;
+        let submitted = submitted.expect("a submission").remove(0).expect("an item");
+        let key = execution(submitted.execution_id());
+        let sound = raw(&mut at, &[b"GET", key.as_bytes()]);
+        let mut text = sound.bytes().expect("a record").to_vec();
+        let extras = text.windows(4).position(|bytes| bytes == b"team").expect("a tag");
+        text[extras - 1] = b'x';
+        raw(&mut at, &[b"SET", key.as_bytes(), &text]).into_result().expect("a write");
+        let after = submit(&backend).await;
+        let claimed = backend.claim_execution(claim(10)).await.expect("a claim").executions;
+        let ids: Vec<_> = claimed.iter().map(|one| one.handle.execution_id()).collect();
+        assert_eq!(ids, [before, after]);
+    }
+
+    async fn a_slot_and_a_count_that_are_none_stop_nothing(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let request = claim(1);
+        backend.claim_execution(request.clone()).await.expect("a claim");
+        let slot = keys(&mut at).into_iter().find(|key| key.contains(":claimed:"));
+        write(&mut at, &["SET", &slot.expect("a slot"), &request.claim_id.to_string()]);
+        let routes = format!("{}:routes:default:default", partition_base(partition()));
+        write(&mut at, &["HSET", &routes, "gpu", JUNK, "tpu", "1"]);
+        let waiting = submit(&backend).await;
+        let claimed = backend.claim_execution(request).await.expect("a claim").executions;
+        assert_eq!(claimed[0].handle.execution_id(), waiting);
+        let gpu = [Capability::new("gpu").expect("legal")].into();
+        let policy = ExecutionPolicy { required_capabilities: gpu, ..Default::default() };
+        let items = vec![SubmitExecution { policy, ..item() }];
+        let submitted = backend.submit_executions(SubmitExecutions { items }).await;
+        submitted.expect("a submission").remove(0).expect("an item");
+        let fields = [b"HGET".as_slice(), routes.as_bytes()];
+        for field in [b"gpu".as_slice(), b"tpu"] {
+            let count = raw(&mut at, &[fields[0], fields[1], field]);
+            assert_eq!(count.bytes(), Some(b"1".as_slice()));
         }
     }
 

@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 4;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "c80bab20055e52741af2eed80eb8a4748fae2de35a117e0700a7f34f84703d6d";
+pub const CONTENT_HASH: &str = "d6e8c12826ddf57f2a6e73ed7488bb518594e96d7700678564eb4751b493d581";

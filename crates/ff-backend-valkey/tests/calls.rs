@@ -3,7 +3,7 @@
 mod support;
 
 use ff_backend_valkey::ValkeyBackend;
-use ff_core::contracts::claim::Tick;
+use ff_core::contracts::claim::{ClaimedExecution, Tick};
 use ff_core::contracts::lease::RenewLease;
 use ff_core::contracts::signal::{DeliverSignal, Signal};
 use ff_core::contracts::stream::{AppendFrame, Frame};
@@ -16,7 +16,9 @@ use ff_core::state::TimeoutBehavior;
 use ff_core::{Handle, SignalId, SuspensionId, WaitpointId};
 use ff_testserver::Connection;
 use std::future::Future;
-use support::{calls, claim, complete, connect, partition, started, submit, submit_many};
+use support::{
+    calls, claim, complete, connect, inner_commands, partition, started, submit, submit_many,
+};
 
 /// Makes a call and checks how many calls of functions it took.
 async fn takes<T>(
@@ -128,5 +130,34 @@ on_each_version! {
         let ended = takes(&mut at, 1, "complete and claim", backend.complete_execution(request));
         let next = ended.await.expect("a completion").next.expect("a claim came with it");
         assert_eq!(next.executions[0].handle.execution_id(), waiting);
+    }
+
+    async fn a_call_asks_no_more_of_the_server_for_many_than_for_few(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        submit_many(&backend, 200).await;
+        let warm = backend.claim_execution(claim(1)).await.expect("a claim");
+        assert_eq!(warm.executions.len(), 1);
+        let mut asked = Vec::new();
+        for count in [2, 50] {
+            let before = inner_commands(&mut at);
+            submit_many(&backend, count).await;
+            let submitted = inner_commands(&mut at);
+            let request = claim(u32::try_from(count).expect("a few"));
+            let claimed = backend.claim_execution(request).await.expect("a claim").executions;
+            let taken = inner_commands(&mut at);
+            assert_eq!(claimed.len(), count);
+            let completions = claimed
+                .into_iter()
+                .map(|ClaimedExecution { handle, .. }| Completion { handle, result: None })
+                .collect();
+            let request = CompleteExecutions { completions, next: None };
+            let ended = backend.complete_executions(request).await.expect("completions");
+            assert!(ended.outcomes.iter().all(Result::is_ok));
+            let done = inner_commands(&mut at);
+            asked.push([submitted - before, taken - submitted, done - taken]);
+        }
+        assert_eq!(asked[0], asked[1], "of submit, claim and complete, by 2 and by 50");
+        assert!(asked[0].iter().all(|commands| *commands > 0), "{asked:?}");
     }
 }

@@ -7,7 +7,7 @@ use ff_script::functions::ALL;
 use ff_script::{Reply, Signature};
 use ff_testserver::{Connection, Value};
 use support::dump::dump;
-use support::{connect, raw, submit};
+use support::{connect, inner_commands, raw, submit};
 
 /// The base that each function is called with; the wrong ones are refused as well.
 const BASES: &[&str] = &["ff:{fp:0}", "ff:{b:0}", "ff:{meta}"];
@@ -150,5 +150,23 @@ on_each_version! {
             }
         }
         backend.ping().await.expect("the server lives");
+    }
+
+    async fn what_is_no_id_makes_no_key_to_read(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let id = submit(&backend).await.uuid().to_string();
+        let beside = format!("ff:{{fp:0}}:x:{id}:in");
+        raw(&mut at, &[b"SET", beside.as_bytes(), b"long"]).into_result().expect("a write");
+        let function = ALL.iter().find(|function| function.name == "ff_complete_executions");
+        let function = function.expect("it is there");
+        let malformed = format!("{id}:in");
+        let mut args = vec![&b""[..]; function.arguments.len()];
+        let group = [malformed.as_bytes(), b"0", id.as_bytes(), id.as_bytes(), b"1", b""];
+        args.extend(group);
+        let before = inner_commands(&mut at);
+        let reply = answered(&mut at, function, BASES[0], &args);
+        assert!(is_refused(&reply, "invalid_argument"), "{reply:?}");
+        assert_eq!(inner_commands(&mut at), before);
     }
 }

@@ -134,6 +134,23 @@ pub fn calls(connection: &mut Connection) -> u64 {
         .map_or(0, |digits| digits.parse().expect("a number"))
 }
 
+/// Counts what functions have asked of the server's data, as the server has counted it: reads and
+/// writes of keys, not the calls themselves.
+pub fn inner_commands(connection: &mut Connection) -> u64 {
+    const DATA: &[&str] = &[
+        "exists", "get", "hget", "hkeys", "hset", "mget", "mset", "sadd", "set", "xadd", "zadd",
+        "zcard", "zrange", "zrem",
+    ];
+    let info = connection.command(&["INFO", "commandstats"]).expect("the statistics");
+    let text = info.text().unwrap_or_default().into_owned();
+    let counts = text.lines().filter_map(|line| {
+        let (command, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let digits = rest.split(',').next()?;
+        DATA.contains(&command).then(|| digits.parse::<u64>().expect("a number"))
+    });
+    counts.sum()
+}
+
 /// Calls a function as any client could, and returns the raw reply.
 pub fn raw(connection: &mut Connection, words: &[&[u8]]) -> Value {
     connection.command(words).expect("a reply")

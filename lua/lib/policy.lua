@@ -1,7 +1,4 @@
--- Policies: twelve numbers in a text, parsed when needed, and the arithmetic of retries.
-
-local CACHE_MAX = 256
-local cache, cached = {}, 0
+-- Policies: twelve numbers in a text, parsed once a definition, and the arithmetic of retries.
 
 -- Reads a number of a policy's text within bounds.
 local function within(text, min, max)
@@ -30,7 +27,8 @@ local FIELDS = {
   { 'retention_ms', limits.RETENTION_MS_MIN, limits.SPAN_MS_MAX },
 }
 
-local function read(text)
+-- Parses a policy; nil when it is malformed.
+function policy.parse(text)
   local parsed, at = {}, 0
   for part in string.gmatch(text .. ',', '([^,]*),') do
     at = at + 1
@@ -54,28 +52,6 @@ local function read(text)
   end
   return at == #FIELDS and parsed or nil
 end
-
--- Parses a policy; nil when it is malformed. Policies repeat, so the last ones are kept: a parsed
--- policy is never changed.
-function policy.parse(text)
-  local parsed = cache[text]
-  if parsed then
-    return parsed
-  end
-  parsed = read(text)
-  if not parsed then
-    return nil
-  end
-  if cached >= CACHE_MAX then
-    cache, cached = {}, 0
-  end
-  cache[text], cached = parsed, cached + 1
-  return parsed
-end
-
-policy.form = { what = 'a policy of twelve numbers', read = function(text)
-  return policy.parse(text) and text or nil
-end }
 
 local function sound_tags(text)
   local tags = pack.split(text, 2 * limits.TAGS_MAX)

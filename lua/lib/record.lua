@@ -15,7 +15,6 @@ local FRAMES_PART_BYTES = record.FRAMES_PART_BYTES
 local WAITS = '>I4I4I4I4'
 -- Flags: what has a key of its own; what is above them are the resumes.
 local LONG_INPUT, LONG_RESULT, RESUMES = 1, 2, 4
-record.LONG_RESULT = LONG_RESULT
 
 local BEHAVIORS = { fail = true, cancel = true, expire = true, escalate = true,
   auto_resume_with_timeout_signal = true }

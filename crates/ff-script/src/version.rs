@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 4;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "d6e8c12826ddf57f2a6e73ed7488bb518594e96d7700678564eb4751b493d581";
+pub const CONTENT_HASH: &str = "3c404dcde1001f49501e45b63eb50699dc9ec886bdac84d0f5704cccfd663e2e";

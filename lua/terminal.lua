@@ -22,8 +22,9 @@ command.define('ff_complete_execution', {
     end
     local key = keys.execution(call.base, id)
     execution.prefetch(call, { key, take.memory_key(call, groups) })
-    if not plain.complete(call, id, key, reply.int(attempt_index), attempt_id, lease_id,
-        reply.int(lease_epoch), result) then
+    local one = { values = { id, reply.int(attempt_index), attempt_id, lease_id,
+      reply.int(lease_epoch), result }, first = 1, stride = 6, count = 1 }
+    if plain.complete(call, one, { key }, 1, {}) == 1 then
       no = ending.complete(call, result, id, attempt_index, attempt_id, lease_id, lease_epoch)
     end
     return no or reply.ok(take.fused(call, groups))
@@ -49,14 +50,14 @@ command.define('ff_complete_executions', {
     if no then
       return no
     end
-    local malformed = ending.malformed_id(groups)
-    if malformed then
-      return reply.refuse('invalid_argument', malformed)
+    local all, wrong = ending.keys(call, groups)
+    if not all then
+      return reply.refuse('invalid_argument', wrong)
     end
-    local all = execution.keys_of(call, v, first, stride)
     all[#all + 1] = take.memory_key(call, claim)
     execution.prefetch(call, all)
-    local others, wrong = ending.complete_plain(call, groups, all)
+    local others
+    others, wrong = ending.complete_plain(call, groups, all)
     if not others then
       call.dirty, call.noted = {}, nil
       return reply.refuse('invalid_argument', wrong)

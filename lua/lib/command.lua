@@ -1,7 +1,7 @@
 -- Commands: the one way a function is registered, checked, run and described.
 
 -- Changes with every change that a client can see; checked on connect.
-command.version = '4'
+command.version = '5'
 command.catalogue = {}
 
 command.HANDLE = {

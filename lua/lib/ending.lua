@@ -18,36 +18,42 @@ function ending.complete(call, result, ...)
   transition.save(call, x)
 end
 
--- Returns what is wrong with the first id that has not the length of one: the key of a record is
--- made of each, and nothing else may be read.
-function ending.malformed_id(groups)
-  for n = 0, groups.count - 1 do
-    local i = groups.first + n * groups.stride
-    if #groups.values[i] ~= ID_BYTES then
-      return command.malformed_group(groups.spec, groups.values, i - 1)
+-- Returns the keys of the executions of groups, or nil and what is wrong: the key of a record is
+-- made of each id, so nothing else may be read.
+function ending.keys(call, groups)
+  local v, prefix, bytes = groups.values, keys.execution(call.base, ''), 0
+  local all, i, stride = pack.room(groups.count + 1), groups.first, groups.stride
+  for n = 1, groups.count do
+    if #v[i] ~= ID_BYTES then
+      return nil, command.malformed_group(groups.spec, v, i - 1)
     end
+    all[n] = prefix .. v[i]
+    if v[i + 5] ~= '' then
+      bytes = bytes + #v[i + 5] - 1
+    end
+    i = i + stride
   end
+  if groups.count > 1 and bytes > limits.COMPLETIONS_BYTES_MAX then
+    return nil, 'results are more than 4 MiB together'
+  end
+  return all
 end
 
 -- Ends what can be ended the plain way, as far as nothing that cannot stands before it. Nothing is
 -- written yet. Returns the places of the others, their arguments read, or nil and what is wrong.
 function ending.complete_plain(call, groups, all)
-  local v, stride, bytes = groups.values, groups.stride, 0
-  local others, keys_of_others = {}, {}
-  for n = 1, groups.count do
-    local i, key = groups.first + (n - 1) * stride, all[n]
-    if keys_of_others[key]
-      or not plain.complete(call, v[i], key, v[i + 1], v[i + 2], v[i + 3], v[i + 4], v[i + 5]) then
-      local wrong = command.malformed_group(groups.spec, v, i - 1)
-      if wrong then
-        return nil, wrong
-      end
-      others[#others + 1], keys_of_others[key] = n, true
+  local n, others, left = 1, {}, {}
+  while true do
+    n = plain.complete(call, groups, all, n, left)
+    if n > groups.count then
+      return others
     end
-    bytes = bytes + math.max(0, #v[i + 5] - 1)
+    local from = groups.first + (n - 1) * groups.stride - 1
+    local wrong = command.malformed_group(groups.spec, groups.values, from)
+    if wrong then
+      return nil, wrong
+    end
+    others[#others + 1], left[all[n]] = n, true
+    n = n + 1
   end
-  if groups.count > 1 and bytes > limits.COMPLETIONS_BYTES_MAX then
-    return nil, 'results are more than 4 MiB together'
-  end
-  return others
 end

@@ -11,7 +11,7 @@ end
 
 -- Returns the keys of the executions whose ids stand at every `stride`th place of a list.
 function execution.keys_of(call, list, first, stride)
-  local prefix, all, n = keys.execution(call.base, ''), {}, 0
+  local prefix, all, n = keys.execution(call.base, ''), pack.room(math.ceil(#list / stride)), 0
   for i = first, #list, stride do
     n = n + 1
     all[n] = prefix .. list[i]
@@ -42,6 +42,14 @@ function execution.prefetch(call, all)
       end
     end
   end
+end
+
+-- Returns the list of what the flush is to write, with room for so many elements when it is new.
+function execution.dirty(call, room)
+  if #call.dirty == 0 then
+    call.dirty = pack.room(room)
+  end
+  return call.dirty
 end
 
 -- Notes the text of a record for the flush, which writes all of a call at once.

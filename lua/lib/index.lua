@@ -7,18 +7,19 @@ local CHUNK = 1000
 local function notes(call)
   local noted = call.noted
   if not noted then
-    noted = { add = {}, del = {}, ready = {}, publish = {}, earliest = nil, moves = {},
+    noted = { add = {}, del = {}, ranks = {}, ready = {}, publish = {}, earliest = nil,
       routes = {} }
     call.noted = noted
   end
   return noted
 end
 
--- Returns the list of what is to be added to an index, or of what is to leave it.
-local function list_of(lists, key)
+-- Returns the list of what is to be added to an index, or of what is to leave it, with room for so
+-- many elements when it is new.
+local function list_of(lists, key, room)
   local list = lists[key]
   if not list then
-    list = {}
+    list = pack.room(room)
     lists[key] = list
   end
   return list
@@ -27,7 +28,7 @@ end
 -- Notes that a member is to stand in an index, and whether that is a ready one.
 function index.add(call, key, score, member, ready)
   local noted = notes(call)
-  local list = list_of(noted.add, key)
+  local list = list_of(noted.add, key, 2)
   local n = #list
   list[n + 1], list[n + 2] = score, member
   if ready then
@@ -37,37 +38,40 @@ end
 
 -- Notes that a member is to leave an index.
 function index.remove(call, key, member)
-  local list = list_of(notes(call).del, key)
+  local list = list_of(notes(call).del, key, 1)
   list[#list + 1] = member
 end
 
--- Notes a move from one owner index to another, and of the due entry with it: what remove, add and
--- due note one by one. key_of(call, definition, name) names an index; `was` and `due` may be nil.
-function index.move(call, d, key_of, was, goes, score, member, was_due, due)
+-- Returns the list of scores and members that are to be added to an index, with room for so many
+-- elements.
+function index.adds(call, key, room)
+  return list_of(notes(call).add, key, room)
+end
+
+-- Returns the list of members that are to leave an index, with room for so many.
+function index.dels(call, key, room)
+  return list_of(notes(call).del, key, room)
+end
+
+-- Notes that the `first` to the `last` member of a list are to leave an index: by their ranks when
+-- they stand one after the other from `rank` on, and all before them leave by theirs.
+function index.leave(call, key, members, first, last, rank)
+  local ranks = notes(call).ranks
+  if rank and rank == (ranks[key] or 0) then
+    ranks[key] = rank + last - first + 1
+    return
+  end
+  local list = index.dels(call, key, last - first + 1)
+  for i = first, last do
+    list[#list + 1] = members[i]
+  end
+end
+
+-- Notes that a due entry moves, either place may be nil.
+function index.note_due(call, was, goes)
   local noted = notes(call)
-  local moves = noted.moves[d]
-  if not moves or moves.goes ~= goes then
-    local key = key_of(call, d, goes)
-    moves = { goes = goes, add = list_of(noted.add, key),
-      del = was and list_of(noted.del, key_of(call, d, was)),
-      due = due and list_of(noted.add, keys.due(call.base)) }
-    noted.moves[d] = moves
-    noted.ready[key] = goes == 'ready' or nil
-  end
-  local list = moves.del
-  if list then
-    list[#list + 1] = member
-  end
-  list = moves.add
-  local n = #list
-  list[n + 1], list[n + 2] = score, member
-  list = moves.due
-  if list then
-    n = #list
-    list[n + 1], list[n + 2] = due, member
-    if (not was_due or due < was_due) and (not noted.earliest or due < noted.earliest) then
-      noted.earliest = due
-    end
+  if (not was or goes < was) and (not noted.earliest or goes < noted.earliest) then
+    noted.earliest = goes
   end
 end
 
@@ -119,10 +123,7 @@ function index.due(call, member, was, goes)
     return
   end
   index.add(call, key, goes, member)
-  local noted = notes(call)
-  if (not was or goes < was) and (not noted.earliest or goes < noted.earliest) then
-    noted.earliest = goes
-  end
+  index.note_due(call, was, goes)
 end
 
 -- Notes a notice to publish.
@@ -184,6 +185,9 @@ function index.flush(call)
     return nil
   end
   call.noted = nil
+  for key, count in pairs(noted.ranks) do
+    store.write('ZREMRANGEBYRANK', key, 0, count - 1)
+  end
   for key, members in pairs(noted.del) do
     in_chunks('ZREM', key, members)
   end

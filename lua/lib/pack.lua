@@ -48,3 +48,10 @@ function pack.commas(text)
   end
   return parts
 end
+
+-- Returns an empty list with room for n elements: to lay out many at once costs less than to grow.
+local BLANK = {}
+
+function pack.room(n)
+  return n > 4 and { unpack(BLANK, 1, n) } or {}
+end

@@ -9,30 +9,25 @@ local SUCCEEDED = { [ACTIVE] = '\2S\0', [ACTIVE_LONG] = '\2S\1' }
 local SUCCEEDED_LONG = { [ACTIVE] = '\2S\2', [ACTIVE_LONG] = '\2S\3' }
 local FIRST_LEASE, LEASE_BYTES = record.FIRST_LEASE, record.FIRST_LEASE_BYTES
 local INLINE = limits.INLINE_BYTES_MAX
+-- Long inputs that are read together: what is read may be more than a reply has room for.
+local LONG_AHEAD = 8
+-- What tells the leases of a claim apart.
+local PLACES = {}
+for i = 0, limits.CLAIM_COUNT_MAX - 1 do
+  PLACES[i] = ('%03x'):format(i)
+end
+plain.PLACES = PLACES
 
 local enabled = true
-
--- Tells whether a record's birth, from `from` on, is a time and a fingerprint: what a record that
--- somebody damaged may not be, and one with a start or a deadline is not plain.
-local function is_born_bare(text, from, bytes)
-  return string.byte(text, from + 6) == bytes - 10
-    and string.find(text, '\0\0\0', from + bytes - 3, true) == from + bytes - 3
-end
 
 -- Lets tests compare with the rules alone.
 function plain.enable(value)
   enabled = value
 end
 
--- Executions of one call are much alike, so the head of the one before is often that of the next:
--- the last head that each move saw, and what was made of it.
+-- Executions of one call are much alike, so what a record begins with, its head and definition, is
+-- often what the one before began with: the last that each move saw, and what was made of it.
 local created, started, ended = {}, {}, {}
-
--- Notes the text of a record that moved from one owner index to another.
-local function move(call, id, key, text, d, was, goes, at, was_due, due)
-  execution.put(call, key, text)
-  index.move(call, d, execution.owner_key, was, goes, at, id, was_due, due)
-end
 
 -- Creates an execution that is ready at once and has no timer.
 function plain.create(call, id, key, d, submitted, extras, input)
@@ -47,127 +42,200 @@ function plain.create(call, id, key, d, submitted, extras, input)
     m.text = struct.pack(HEAD, READY, now, m.at, 0, 0, 0, #d.text, birth, extra, bytes, 0, 0, 0, 0)
       .. d.text .. origin.write_birth(now, '')
   end
-  move(call, id, key, m.text .. submitted .. extras .. input, d, nil, 'ready', m.at)
+  execution.put(call, key, m.text .. submitted .. extras .. input)
+  index.add(call, execution.owner_key(call, d, 'ready'), m.at, id, true)
   if d.route ~= '' then
     index.count_route(call, d, 1)
   end
   return true
 end
 
--- Reads the head of a ready record into what the claim before was made from; false when it is not
--- plain.
-local function read_ready(m, call, head, c)
+-- Reads what a ready record of a source begins with into what the claims after it are made from;
+-- false when it is not plain.
+local function read_ready(m, call, text, c, from)
+  m.seen = nil
+  if #text < HEAD_BYTES then
+    return false
+  end
   local mark, updated_at, _, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
-    struct.unpack(HEAD, head)
+    struct.unpack(HEAD, text)
   if mark ~= READY and mark ~= READY_LONG or due > 0 or epoch > 0 or attempts > 0
     or a + o + p + r > 0 then
-    m.seen = nil
+    return false
+  end
+  local prefix = HEAD_BYTES + definition
+  local definition_text = string.sub(text, HEAD_BYTES + 1, prefix)
+  local d = origin.definition(definition_text)
+  if not d or d.route ~= from.route or d.lane_path ~= from.lane_path
+    or d.policy.attempt_timeout_ms then
     return false
   end
   local now = call.now > updated_at and call.now or updated_at
   local expires_at = now + c.lease_ttl_ms
-  m.seen, m.number, m.now, m.expires_at = head, call.number, now, expires_at
-  m.input, m.is_long = input, mark == READY_LONG
-  m.definition_end, m.birth = HEAD_BYTES + definition, birth
-  m.size = m.definition_end + birth + extras + input
+  m.seen, m.prefix, m.size = string.sub(text, 1, prefix), prefix, prefix + birth + extras + input
+  m.now, m.expires_at, m.input, m.is_long = now, expires_at, input, mark == READY_LONG
+  m.is_used = false
   m.head = struct.pack(HEAD, m.is_long and ACTIVE_LONG or ACTIVE, now, now, expires_at + 1, 1, 1,
-    definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0)
+    definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0) .. definition_text
   m.tail = c.owner .. record.lease_part('f', expires_at, '')
   return true
 end
 
--- Starts the first lease of a ready execution: the text of its record, the bytes of a short input
--- and the long one; nil when it is not plain.
-function plain.claim(call, c, id, key, from, lease_id)
-  local text = enabled and call.texts[key]
-  if not text or #text < HEAD_BYTES then
-    return nil
+-- Reads the long inputs of some ready records from the `i`th on with one command.
+local function read_inputs(call, all, i)
+  local wanted = {}
+  for j = i, math.min(i + LONG_AHEAD - 1, #all) do
+    local text = call.texts[all[j]]
+    if text and string.sub(text, 1, 3) == READY_LONG then
+      wanted[#wanted + 1] = all[j] .. ':in'
+    end
   end
-  local m, head = started, string.sub(text, 1, HEAD_BYTES)
-  if (m.seen ~= head or m.number ~= call.number) and not read_ready(m, call, head, c)
-    or #text ~= m.size then
-    return nil
-  end
-  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, m.definition_end))
-  if not d or d.route ~= from.route or d.lane_path ~= from.lane_path
-    or d.policy.attempt_timeout_ms or not is_born_bare(text, m.definition_end + 1, m.birth) then
-    return nil
-  end
-  local long = m.is_long and store.read(nil, 'GET', key .. ':in')
-  if m.is_long and not long then
-    return nil
-  end
-  text = m.head .. string.sub(text, HEAD_BYTES + 1) .. lease_id .. m.tail
-  move(call, id, key, text, d, 'ready', 'active', m.now, nil, m.expires_at)
-  return text, m.input, long
+  execution.prefetch(call, wanted)
 end
 
--- Tells whether a record's text, from `past` on, holds an attempt of this id, its owner of so many
--- bytes, its first lease, and so many bytes after that.
-local function is_held(text, past, attempt_id, owner_bytes, rest)
-  local lease = past + ID_BYTES + owner_bytes
-  return #text == lease + LEASE_BYTES + rest - 1
-    and string.find(text, attempt_id, past, true) == past
-    and (string.find(text, ':', past + ID_BYTES, true) or lease) < lease
+-- Starts the first leases of the `i`th to the `last` entry of a source, as far as they are plain
+-- and the reply has room, and adds their rows. rank: the place of the `i`th in its index when it
+-- is known. Returns the place of the first that it left.
+function plain.claim(call, c, ids, all, i, last, from, rank)
+  local m, texts, rows, taken = started, call.texts, c.rows, c.taken
+  local dirty = execution.dirty(call, 2 * #ids)
+  local first, r, t, w, bytes_max = i, #rows, #taken, #dirty, limits.CLAIM_REPLY_BYTES_MAX
+  local add = index.adds(call, keys.owner(call.base, 'active', from.lane_path), 2 * #ids)
+  local due = index.adds(call, keys.due(call.base), 2 * #ids)
+  local at, until_then = #add, #due
+  m.seen, m.prefix = nil, 0
+  while enabled and i <= last and c.bytes < bytes_max do
+    local key = all[i]
+    local text = texts[key]
+    if not text or string.sub(text, 1, m.prefix) ~= m.seen
+      and not read_ready(m, call, text, c, from) or #text ~= m.size then
+      break
+    end
+    local rest, size = '', m.input
+    if m.is_long then
+      if not texts[key .. ':in'] then
+        read_inputs(call, all, i)
+      end
+      rest = texts[key .. ':in']
+      if not rest then
+        break
+      end
+      size = #rest
+    end
+    local id = ids[i]
+    if not m.is_used then
+      m.is_used = true
+      index.note_due(call, nil, m.expires_at)
+    end
+    text = m.head .. string.sub(text, m.prefix + 1) .. c.prefix .. PLACES[t] .. m.tail
+    dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
+    add[at + 1], add[at + 2] = m.now, id
+    due[until_then + 1], due[until_then + 2] = m.expires_at, id
+    rows[r + 1], rows[r + 2], rows[r + 3] = id, text, rest
+    taken[t + 1] = id
+    i, r, t, w, at, until_then = i + 1, r + 3, t + 1, w + 2, at + 2, until_then + 2
+    c.bytes = c.bytes + size
+  end
+  if i > first then
+    index.leave(call, from.key, ids, first, i - 1, rank)
+  end
+  return i
+end
+
+-- Tells whether a text holds an owner of so many bytes, then a first lease, then so many bytes
+-- more, from `from` on.
+local function is_first_lease(text, from, owner_bytes, more)
+  local lease = from + owner_bytes
+  return #text == lease + LEASE_BYTES + more - 1
+    and (string.find(text, ':', from, true) or lease) < lease
     and string.find(text, FIRST_LEASE, lease, true) == lease
 end
 
--- Reads the head of an active record into what the completion before was made from; false when it
--- is not plain.
-local function read_active(m, call, head)
-  local mark, updated_at, at, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
-    struct.unpack(HEAD, head)
-  local now = call.now
-  if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
-    or p ~= LEASE_BYTES or r > 0 or due <= now + 1 or due <= updated_at + 1 then
-    m.seen = nil
+-- Reads an active record into what the completions after it are made from; false when it is not
+-- plain.
+local function read_active(m, call, text)
+  m.seen = nil
+  if #text < HEAD_BYTES then
     return false
   end
-  m.seen, m.number, m.now = head, call.number, now > updated_at and now or updated_at
-  m.mark, m.due, m.owner, m.d = mark, due - 1, o, nil
-  m.birth, m.extras, m.input = birth, extras, input
-  m.definition_end = HEAD_BYTES + definition
-  m.past = m.definition_end + birth + extras + input + 1
-  m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, m.now)
+  local mark, updated_at, at, due, epoch, attempts, definition, birth, extras, input, a, o, p, r =
+    struct.unpack(HEAD, text)
+  local now, prefix = call.now, HEAD_BYTES + definition
+  local attempt = prefix + birth + extras + input
+  if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
+    or p ~= LEASE_BYTES or r > 0 or due <= now + 1 or due <= updated_at + 1
+    or not is_first_lease(text, attempt + ID_BYTES + 1, o, 0) then
+    return false
+  end
+  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, prefix))
+  if not d then
+    return false
+  end
+  now = now > updated_at and now or updated_at
+  m.seen, m.prefix, m.attempt, m.owner = string.sub(text, 1, prefix), prefix, attempt + 1,
+    attempt + ID_BYTES + 1
+  m.tail, m.owner_end = string.sub(text, m.owner), attempt + ID_BYTES + o
+  m.d, m.now, m.goes, m.due = d, now, now + d.policy.retention_ms, due - 1
+  m.mark, m.birth, m.extras, m.input, m.result = mark, birth, extras, input, nil
+  m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, now)
   return true
 end
 
--- Ends an active execution with success; false when it is not plain. The arguments are as they came
--- from the caller: whoever holds a plain record has its ids.
-function plain.complete(call, id, key, attempt_index, attempt_id, lease_id, lease_epoch, result)
-  local text = enabled and call.texts[key]
-  if not text or #id ~= ID_BYTES or #attempt_id ~= ID_BYTES or attempt_id ~= lease_id
-    or attempt_index ~= '0' or lease_epoch ~= '1' or #text < HEAD_BYTES
-    or result ~= '' and string.byte(result) ~= 61 or #result > limits.PAYLOAD_BYTES_MAX + 1 then
-    return false
+-- Writes what the records of completions begin with that are like the last one read.
+local function write_ended(call, m, mark, bytes)
+  index.note_due(call, m.due, m.goes)
+  m.result, m.goes_mark = bytes, mark
+  m.head = struct.pack(HEAD, mark, m.now, m.now, m.goes + 1, 1, 1, #m.d.text, m.birth, m.extras,
+    m.input, ID_BYTES, m.owner_end - m.owner + 1, #m.turn, bytes) .. m.d.text
+end
+
+-- Ends active executions with success, from the `n`th group on, as far as they are plain and their
+-- keys not in `left`. The groups are as they came from the caller, their ids as long as ids are:
+-- whoever holds a plain record has its ids. Returns the place of the first that it left.
+function plain.complete(call, groups, all, n, left)
+  local v, stride, count = groups.values, groups.stride, groups.count
+  local m, texts, i = ended, call.texts, groups.first + (n - 1) * groups.stride
+  -- A claim that comes along writes about as much.
+  local dirty = execution.dirty(call, 4 * count)
+  local due, w = index.adds(call, keys.due(call.base), 4 * count), #dirty
+  local d, del, add
+  m.seen, m.prefix = nil, 0
+  while enabled and n <= count do
+    local key, attempt_id, result = all[n], v[i + 2], v[i + 5]
+    local text = not left[key] and texts[key]
+    if not text or v[i + 1] ~= '0' or v[i + 3] ~= attempt_id or v[i + 4] ~= '1'
+      or result ~= '' and string.byte(result) ~= 61 or #result > limits.PAYLOAD_BYTES_MAX + 1
+      or (string.sub(text, 1, m.prefix) ~= m.seen or string.sub(text, m.owner) ~= m.tail)
+        and not read_active(m, call, text)
+      or string.sub(text, m.attempt, m.owner - 1) ~= attempt_id then
+      break
+    end
+    if m.d ~= d then
+      d = m.d
+      del = index.dels(call, execution.owner_key(call, d, 'active'), count)
+      add = index.adds(call, execution.owner_key(call, d, 'done'), 2 * count)
+    end
+    local marks, bytes = SUCCEEDED, #result
+    if bytes > INLINE then
+      dirty[w + 1], dirty[w + 2], w = key .. ':out', result, w + 2
+      marks, bytes, result = SUCCEEDED_LONG, 0, ''
+    end
+    if m.result ~= bytes or m.goes_mark ~= marks[m.mark] then
+      write_ended(call, m, marks[m.mark], bytes)
+    end
+    local id, at = v[i], #add
+    text = m.head .. string.sub(text, m.prefix + 1, m.owner_end) .. m.turn .. result
+    dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
+    table.insert(del, id)
+    add[at + 1], add[at + 2] = m.now, id
+    at = #due
+    due[at + 1], due[at + 2] = m.goes, id
+    if d.route ~= '' then
+      index.count_route(call, d, -1)
+    end
+    n, i, w = n + 1, i + stride, w + 2
   end
-  local m, head = ended, string.sub(text, 1, HEAD_BYTES)
-  if (m.seen ~= head or m.number ~= call.number) and not read_active(m, call, head)
-    or not is_held(text, m.past, attempt_id, m.owner, 0) then
-    return false
-  end
-  local d = origin.definition(string.sub(text, HEAD_BYTES + 1, m.definition_end))
-  if not d or not is_born_bare(text, m.definition_end + 1, m.birth) then
-    return false
-  end
-  local marks, bytes = SUCCEEDED, #result
-  if bytes > INLINE then
-    execution.put(call, key .. ':out', result)
-    marks, bytes, result = SUCCEEDED_LONG, 0, ''
-  end
-  local mark = marks[m.mark]
-  if m.d ~= d or m.goes_mark ~= mark or m.result ~= bytes then
-    m.d, m.goes_mark, m.result, m.goes = d, mark, bytes, m.now + d.policy.retention_ms
-    m.head = struct.pack(HEAD, mark, m.now, m.now, m.goes + 1, 1, 1, m.definition_end - HEAD_BYTES,
-      m.birth, m.extras, m.input, ID_BYTES, m.owner, #m.turn, bytes)
-  end
-  text = m.head .. string.sub(text, HEAD_BYTES + 1, m.past + ID_BYTES + m.owner - 1) .. m.turn
-    .. result
-  move(call, id, key, text, d, 'active', 'done', m.now, m.due, m.goes)
-  if d.route ~= '' then
-    index.count_route(call, d, -1)
-  end
-  return true
+  return n
 end
 
 -- Appends frames to the stream of the first attempt while nothing else has happened to it but that.
@@ -187,9 +255,9 @@ function plain.append(call, key, attempt_index, attempt_id, lease_id, lease_epoc
   if mark ~= ACTIVE and mark ~= ACTIVE_LONG or epoch ~= 1 or attempts ~= 1 or a ~= ID_BYTES
     or r > 0 or due <= now + 1 or due <= updated_at + 1
     or frames_bytes ~= 0 and frames_bytes ~= record.FRAMES_PART_BYTES
-    or not is_held(text, past, attempt_id, o, frames_bytes)
-    or not origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition))
-    or not is_born_bare(text, HEAD_BYTES + 1 + definition, birth) then
+    or string.sub(text, past, past + ID_BYTES - 1) ~= attempt_id
+    or not is_first_lease(text, past + ID_BYTES, o, frames_bytes)
+    or not origin.definition(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + definition)) then
     return false
   end
   local f = { first_attempt = 0, attempt = 0, count = 0, kept_bytes = 0, last_ms = 0,

@@ -92,6 +92,15 @@ function source.pick(all, count)
   return ids, froms
 end
 
+-- Returns the source of the `i`th id that was picked, and the last place that it goes on to.
+function source.run(froms, i)
+  local from, last = froms[i], i
+  while froms[last + 1] == from do
+    last = last + 1
+  end
+  return from, last
+end
+
 -- Tells whether sources hold more than was consumed.
 function source.has_more(all)
   if #all == 1 then

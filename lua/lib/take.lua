@@ -92,7 +92,7 @@ function take.prepare(call, kind, claim_id, slot_number, namespace, worker_id, i
     id = claim_id, namespace = namespace, instance = instance, lanes = lanes, grant = grant,
     count_max = count_max, offers = ',' .. capabilities .. ',', lease_ttl_ms = lease_ttl_ms,
     owner = worker_id .. ':' .. instance, prefix = string.sub(claim_id, 1, 33), taken = {},
-    memory_key = keys.claimed(call.base, namespace, instance, slot_number),
+    rows = {}, bytes = 0, memory_key = keys.claimed(call.base, namespace, instance, slot_number),
   }
   local memory = slot.recall(call, c)
   if memory and memory.id > claim_id then
@@ -138,53 +138,35 @@ function take.fused(call, groups)
   return result
 end
 
--- What tells the leases of a claim apart.
-local PLACES = {}
-
 local function lease_id(c, at)
-  local place = PLACES[at]
-  if not place then
-    place = string.format('%03x', at)
-    PLACES[at] = place
-  end
-  return c.prefix .. place
+  return c.prefix .. plain.PLACES[at]
 end
 
 -- What a row says of an execution with a short input, no cancel and no signals.
 local NONE, NOTHING = {}, ''
 
--- Adds the row of a claimed record, with x.input read, to flat rows; returns its bytes of payload.
-local function add_row(call, rows, x)
+-- Adds the row of a claimed record, with x.input read.
+local function add_row(call, c, x)
   local signals, bytes, rest = NONE, 0, NOTHING
   if x.resume_ids then
     signals, bytes = view.resume_signals(x)
   end
-  if x.has_long_input or x.cancel or #signals > 0 then
+  if x.cancel or #signals > 0 then
     rest = { x.has_long_input and x.input or '', view.cancel(x), signals }
+  elseif x.has_long_input then
+    rest = x.input
   end
-  local n = #rows
+  local rows, n = c.rows, #c.rows
   rows[n + 1], rows[n + 2], rows[n + 3] = x.id, call.texts[x.key], rest
-  return bytes + #x.input
+  c.bytes = c.bytes + bytes + #x.input
 end
 
--- Starts the first lease of an execution that is plain; the bytes of its row, or nil.
-local function start_plain(call, c, rows, id, key, from)
-  local text, bytes, long = plain.claim(call, c, id, key, from, lease_id(c, #c.taken))
-  if not text then
-    return nil
-  end
-  c.taken[#c.taken + 1] = id
-  local n = #rows
-  rows[n + 1], rows[n + 2], rows[n + 3] = id, text, long and { long, NONE, NONE } or NOTHING
-  return long and #long or bytes
-end
-
--- Starts a lease and adds its row; returns its bytes.
-local function start(call, c, rows, x)
+-- Starts a lease and adds its row.
+local function start(call, c, x)
   transition.claim(x, lease_id(c, #c.taken), c)
   execution.save(call, x)
   c.taken[#c.taken + 1] = x.id
-  return add_row(call, rows, x)
+  add_row(call, c, x)
 end
 
 -- Tells whether a visited record is ready in a source, and reads its input.
@@ -209,44 +191,49 @@ local function pass_over(call, from, id, x)
   end
 end
 
--- Takes or passes over what an entry of a source stands for, by the rules: the bytes of its row,
--- nil when it was passed over.
-local function take_by_rules(call, c, rows, id, from)
+-- Takes what an entry of a source stands for, by the rules, or passes over it; tells whether it
+-- took it.
+local function take_by_rules(call, c, id, from)
   local x = settle.visit(call, id)
   if can_start(from, x) then
-    return start(call, c, rows, x)
+    start(call, c, x)
+    return true
   end
   pass_over(call, from, id, x)
+  return false
 end
 
--- Takes one entry; the bytes of its row, nil when it was passed over. What stands beside a damaged
--- record must not cost the claim what it took before.
-local function take_one(call, c, rows, id, key, from)
-  local bytes = start_plain(call, c, rows, id, key, from)
-  if bytes then
-    return bytes
-  end
-  local fine, ruled = pcall(take_by_rules, call, c, rows, id, from)
-  return fine and ruled or nil
-end
-
--- Takes from the ready indexes; returns the rows and whether more is ready.
+-- Takes from the ready indexes; returns whether more is ready. What stands beside a damaged record
+-- must not cost the claim what it took before.
 local function take_ready(call, c)
-  local all, rows, bytes, passed = source.all(call, c), {}, 0, 0
+  local all, passed = source.all(call, c), 0
   while true do
     local ids, froms = source.pick(all, c.count_max - #c.taken)
     if #ids == 0 then
-      return rows, source.has_more(all)
+      return source.has_more(all)
     end
     local all_keys = execution.keys_of(call, ids, 1, 1)
     execution.prefetch(call, all_keys)
-    for i = 1, #ids do
-      if bytes >= limits.CLAIM_REPLY_BYTES_MAX or passed >= limits.CLAIM_TICK_MAX then
-        return rows, true
+    local i, count, rank = 1, #ids, not froms and all[1].consumed - #ids
+    if #c.taken == 0 then
+      c.rows, c.taken = pack.room(3 * count), pack.room(count)
+    end
+    while i <= count do
+      local from, last = all[1], count
+      if froms then
+        from, last = source.run(froms, i)
       end
-      local size = take_one(call, c, rows, ids[i], all_keys[i], froms and froms[i] or all[1])
-      bytes = bytes + (size or 0)
-      passed = passed + (size and 0 or 1)
+      local past = plain.claim(call, c, ids, all_keys, i, last, from, rank and rank + i - 1)
+      if past <= count and (c.bytes >= limits.CLAIM_REPLY_BYTES_MAX
+          or passed >= limits.CLAIM_TICK_MAX) then
+        return true
+      end
+      if past <= last then
+        local fine, took = pcall(take_by_rules, call, c, ids[past], from)
+        passed = passed + (fine and took and 0 or 1)
+        past = past + 1
+      end
+      i = past
     end
   end
 end
@@ -254,35 +241,33 @@ end
 -- Answers a claim that was made before: what it took and still holds, nothing once the leases
 -- that it started have had their time.
 local function recalled(call, c)
-  local rows = {}
   if c.memory.expires_at > call.now then
     for i, id in ipairs(c.memory.taken) do
       local x = settle.visit(call, id)
       if x and not x.is_gone and x.state == 'a' and x.lease.id == lease_id(c, i - 1) then
         x.input = execution.input(x)
         call.texts[x.key] = record.encode(x)
-        local _ = x.input and add_row(call, rows, x)
+        local _ = x.input and add_row(call, c, x)
       end
     end
   end
-  return rows, source.has_more(source.all(call, c))
+  return source.has_more(source.all(call, c))
 end
 
 -- Runs a prepared claim. Returns ready_left, next_due and the rows.
 function take.run(call, c)
   local next_due = index.next_due(call)
-  local rows, left
+  local left = false
   if c.memory then
-    rows, left = recalled(call, c)
+    left = recalled(call, c)
   elseif c.granted then
-    rows, left = {}, false
-    start(call, c, rows, c.granted)
+    start(call, c, c.granted)
   else
     if next_due and next_due <= call.now then
       settle.tick(call, limits.CLAIM_TICK_MAX)
       next_due = index.next_due(call)
     end
-    rows, left = take_ready(call, c)
+    left = take_ready(call, c)
   end
   if not c.memory then
     slot.remember(call, c)
@@ -291,5 +276,5 @@ function take.run(call, c)
     next_due = index.flush(call) or index.next_due(call)
   end
   local overdue = #c.lanes > 0 and next_due and next_due <= call.now
-  return reply.flag(left or overdue), reply.maybe_int(next_due), rows
+  return reply.flag(left or overdue), reply.maybe_int(next_due), c.rows
 end

@@ -125,10 +125,10 @@ fn claimed_record(
     text: Bytes,
     rest: Value,
 ) -> EngineResult<ClaimedExecution> {
-    let rest = match rest {
-        Value::Array(values) => Some(Fields::new(items.function(), values)),
-        Value::Bytes(bytes) if bytes.is_empty() => None,
-        other => return Err(items.bad("rest", "'' or an array", &other)),
+    let (long_input, rest) = match rest {
+        Value::Array(values) => (Bytes::new(), Some(Fields::new(items.function(), values))),
+        Value::Bytes(bytes) => (bytes, None),
+        other => return Err(items.bad("rest", "bytes or an array", &other)),
     };
     let Record { definition, extras, input, attempts, lease_epoch, attempt_id, lease } =
         Record::decode(&text).ok_or_else(|| {
@@ -165,7 +165,7 @@ fn claimed_record(
         lease_ttl_ms: claimant.lease_ttl_ms,
         tags: extras.tags,
         budgets: extras.budgets,
-        input,
+        input: if long_input.is_empty() { input } else { long_input },
         cancel_requested: None,
         resume_signals: Vec::new(),
     };

@@ -43,7 +43,6 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         let (head, texts) = text.split_at(HEAD_BYTES);
         [&head[..PARTS_AT], &length(&part), &head[PARTS_AT + 4..], texts, &part].concat()
     };
-    let birth_at = HEAD_BYTES + usize::from(text[DEFINITION_AT + 1]);
     let shifted = {
         let mut text = text.to_vec();
         text[DEFINITION_AT + 1] += 1;
@@ -65,7 +64,6 @@ fn damages(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("a length that makes up for another", shifted),
         ("an attempt that never began", at(HEAD_BYTES - 8, 1)),
         ("no lane", at(HEAD_BYTES + "default".len(), b'.')),
-        ("a birth that is none", at(birth_at + 6, 255)),
         ("a part that nobody knows", parts("?", b"")),
         ("a lease that is too short", parts("L", b"f")),
         ("a turn that is none", parts("T", &[b'x'; 30])),
@@ -161,6 +159,24 @@ on_each_version! {
             write(&mut at, &["DEL", &key]);
             backend.doctor(true).await.expect("a diagnosis");
         }
+    }
+
+    async fn a_birth_that_cannot_be_read_is_named_and_does_not_stop_the_work(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let id = submit(&backend).await;
+        let key = execution(id);
+        let mut text = raw(&mut at, &[b"GET", key.as_bytes()]).bytes().expect("a record").to_vec();
+        let birth_at = HEAD_BYTES + usize::from(text[DEFINITION_AT + 1]);
+        text[birth_at + 6] = 255;
+        raw(&mut at, &[b"SET", key.as_bytes(), &text]).into_result().expect("a write");
+        let refusal = backend.describe_execution(id).await.expect_err("a refusal");
+        assert!(is_damaged(&refusal, id), "{refusal}");
+        let claimed = backend.claim_execution(claim(10)).await.expect("a claim").executions;
+        assert_eq!(claimed.len(), 1);
+        backend.complete_execution(complete(&claimed[0].handle)).await.expect("a completion");
+        let diagnosis = backend.doctor(false).await.expect("a diagnosis");
+        assert!(diagnosis.findings.iter().any(|finding| finding.execution_id == Some(id)));
     }
 
     async fn extras_that_cannot_be_read_cost_nothing_beside_them(server: Server) {

@@ -226,7 +226,7 @@ function plain.complete(call, groups, all, n, left)
     local id, at = v[i], #add
     text = m.head .. string.sub(text, m.prefix + 1, m.owner_end) .. m.turn .. result
     dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
-    table.insert(del, id)
+    del[#del + 1] = id
     add[at + 1], add[at + 2] = m.now, id
     at = #due
     due[at + 1], due[at + 2] = m.goes, id

@@ -42,7 +42,7 @@ command.define('ff_complete_executions', {
   args = take.NEXT,
   group = COMPLETION,
   groups_max = limits.COMPLETIONS_MAX,
-  checks_groups = true,
+  checks_itself = true,
   body = function(call, groups)
     local v, first, stride = groups.values, groups.first, groups.stride
     local claim, no = take.next_group(v)

@@ -78,17 +78,16 @@ function command.malformed_group(spec, args, from)
     spec.group_forms[wrong].what)
 end
 
--- Checks every argument, groups aside that the body looks at itself; returns what is wrong.
+-- Checks every argument; returns what is wrong.
 local function any_malformed(spec, args, count)
   local wrong = malformed(args, 0, spec.reads, spec.fixed)
   if wrong then
     return string.format('%s must be %s', spec.names[wrong], spec.forms[wrong].what)
   end
-  local stride = spec.stride
-  if stride == 0 or spec.checks_groups then
+  if spec.stride == 0 then
     return nil
   end
-  for from = spec.fixed, count - 1, stride do
+  for from = spec.fixed, count - 1, spec.stride do
     wrong = command.malformed_group(spec, args, from)
     if wrong then
       return wrong
@@ -139,7 +138,8 @@ local function run(spec, keys_given, args)
     return reply.refuse('invalid_argument', 'the one key must be the base of a slot, ff:{...}')
   end
   local given = #args
-  local wrong = miscounted(spec, given) or any_malformed(spec, args, given)
+  local wrong = miscounted(spec, given)
+    or not spec.checks_itself and any_malformed(spec, args, given)
   if wrong then
     return reply.refuse('invalid_argument', wrong)
   end
@@ -164,7 +164,7 @@ end
 
 -- Registers a function. spec: base (fp, b, meta or any), args (name and form in turn), group (the
 -- same for the repeated arguments), groups_min, groups_max, flags, body(call, groups, ...), and
--- checks_groups when the body checks the arguments of its groups itself.
+-- checks_itself when the body checks all arguments itself.
 -- The body decides first and writes last, and returns a reply. No error leaves it uncaught: an
 -- uncaught error table stops the server.
 function command.define(name, spec)

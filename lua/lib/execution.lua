@@ -19,26 +19,17 @@ function execution.keys_of(call, list, first, stride)
   return all
 end
 
--- Reads the records of keys that this call does not know yet with one command. What is absent or
--- holds no text is left to a later look.
+-- Reads the records of keys with one command; what this call knows already stays as it is. What is
+-- absent or holds no text is left to a later look.
 function execution.prefetch(call, all)
-  local texts, wanted, n = call.texts, all, #all
-  if next(texts) then
-    wanted, n = {}, 0
-    for i = 1, #all do
-      local key = all[i]
-      if not texts[key] then
-        n = n + 1
-        wanted[n] = key
-      end
-    end
-  end
-  for from = 1, n, CHUNK do
-    local found = redis.call('MGET', unpack(wanted, from, math.min(from + CHUNK - 1, n)))
-    for i = 1, #found do
-      local text = found[i]
-      if text then
-        texts[wanted[from + i - 1]] = text
+  local texts, count = call.texts, #all
+  for from = 0, count - 1, CHUNK do
+    local past = from + CHUNK < count and from + CHUNK or count
+    local found = redis.call('MGET', unpack(all, from + 1, past))
+    for i = 1, past - from do
+      local key, text = all[from + i], found[i]
+      if text and not texts[key] then
+        texts[key] = text
       end
     end
   end

@@ -85,7 +85,7 @@ end
 
 -- Writes how many more or less live records each route has.
 local function count_routes(call)
-  if not call.noted then
+  if not call.noted or not next(call.noted.routes) then
     return
   end
   for definition, by in pairs(call.noted.routes) do
@@ -133,9 +133,12 @@ function index.notice(call, text)
 end
 
 local function in_chunks(command_name, key, list)
-  local changed = 0
-  for first = 1, #list, CHUNK do
-    local last = math.min(first + CHUNK - 1, #list)
+  local count, changed = #list, 0
+  if count > 0 and count <= CHUNK then
+    return store.write(command_name, key, unpack(list, 1, count))
+  end
+  for first = 1, count, CHUNK do
+    local last = math.min(first + CHUNK - 1, count)
     changed = changed + store.write(command_name, key, unpack(list, first, last))
   end
   return changed
@@ -144,39 +147,20 @@ end
 -- Writes the records that are noted.
 local function write_records(call)
   local dirty = call.dirty
-  if #dirty == 0 then
+  local count = #dirty
+  if count == 0 then
     return
   end
   call.dirty = {}
-  for first = 1, #dirty, CHUNK do
-    redis.call('MSET', unpack(dirty, first, math.min(first + CHUNK - 1, #dirty)))
+  for first = 1, count, CHUNK do
+    local last = first + CHUNK - 1
+    redis.call('MSET', unpack(dirty, first, last < count and last or count))
   end
-end
-
--- Tells whether the due entry that this call saw first is still first once the notes are applied.
-local function is_still_head(call, noted)
-  local at, id = call.head_at, call.head_id
-  if not at or at > noted.earliest then
-    return false
-  end
-  local key = keys.due(call.base)
-  local added, removed = noted.add[key] or {}, noted.del[key] or {}
-  for i = 2, #added, 2 do
-    if added[i] == id then
-      return false
-    end
-  end
-  for i = 1, #removed do
-    if removed[i] == id then
-      return false
-    end
-  end
-  return true
 end
 
 -- Writes the records that are noted, applies what is noted of indexes and publishes the notices.
--- Returns the time of the next due entry, or nil when no entry was written (it is then what it was)
--- or none is left.
+-- Returns a time at or before that of the next due entry, or nil when no entry was written (it is
+-- then what it was).
 function index.flush(call)
   write_records(call)
   count_routes(call)
@@ -198,9 +182,11 @@ function index.flush(call)
       woken = true
     end
   end
-  local next_due
-  if noted.earliest then
-    next_due = is_still_head(call, noted) and call.head_at or index.next_due(call)
+  local next_due = noted.earliest
+  if next_due then
+    -- What was first when this call looked may have left: then that is early, and nobody is late.
+    local head_at = call.head_at or index.next_due(call)
+    next_due = head_at and head_at < next_due and head_at or next_due
   end
   local channel = keys.channel(call.base)
   if woken then
@@ -218,6 +204,6 @@ end
 -- Returns the time of the first due entry and the id it stands for; nil when there is none.
 function index.next_due(call)
   local head = store.read({}, 'ZRANGE', keys.due(call.base), 0, 0, 'WITHSCORES')
-  call.head_id, call.head_at = head[1], head[1] and tonumber(head[2])
-  return call.head_at, call.head_id
+  call.head_at = head[1] and tonumber(head[2])
+  return call.head_at, head[1]
 end

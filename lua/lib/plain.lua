@@ -64,15 +64,16 @@ local function read_ready(m, call, text, c, from)
     return false
   end
   local prefix = HEAD_BYTES + definition
+  local size = prefix + birth + extras + input
   local definition_text = string.sub(text, HEAD_BYTES + 1, prefix)
   local d = origin.definition(definition_text)
   if not d or d.route ~= from.route or d.lane_path ~= from.lane_path
-    or d.policy.attempt_timeout_ms then
+    or d.policy.attempt_timeout_ms or #text ~= size then
     return false
   end
   local now = call.now > updated_at and call.now or updated_at
   local expires_at = now + c.lease_ttl_ms
-  m.seen, m.prefix, m.size = string.sub(text, 1, prefix), prefix, prefix + birth + extras + input
+  m.seen, m.prefix, m.size = string.sub(text, 1, prefix), prefix, size
   m.now, m.expires_at, m.input, m.is_long = now, expires_at, input, mark == READY_LONG
   m.is_used = false
   m.head = struct.pack(HEAD, m.is_long and ACTIVE_LONG or ACTIVE, now, now, expires_at + 1, 1, 1,
@@ -103,12 +104,13 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
   local add = index.adds(call, keys.owner(call.base, 'active', from.lane_path), 2 * #ids)
   local due = index.adds(call, keys.due(call.base), 2 * #ids)
   local at, until_then = #add, #due
-  m.seen, m.prefix = nil, 0
+  local holds = string.find
+  m.seen = nil
   while enabled and i <= last and c.bytes < bytes_max do
     local key = all[i]
     local text = texts[key]
-    if not text or string.sub(text, 1, m.prefix) ~= m.seen
-      and not read_ready(m, call, text, c, from) or #text ~= m.size then
+    if not text or not (m.seen and #text == m.size and holds(text, m.seen, 1, true) == 1)
+      and not read_ready(m, call, text, c, from) then
       break
     end
     local rest, size = '', m.input
@@ -174,7 +176,7 @@ local function read_active(m, call, text)
   now = now > updated_at and now or updated_at
   m.seen, m.prefix, m.attempt, m.owner = string.sub(text, 1, prefix), prefix, attempt + 1,
     attempt + ID_BYTES + 1
-  m.tail, m.owner_end = string.sub(text, m.owner), attempt + ID_BYTES + o
+  m.tail, m.owner_end, m.size = string.sub(text, m.owner), attempt + ID_BYTES + o, #text
   m.d, m.now, m.goes, m.due = d, now, now + d.policy.retention_ms, due - 1
   m.mark, m.birth, m.extras, m.input, m.result = mark, birth, extras, input, nil
   m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, now)
@@ -199,15 +201,17 @@ function plain.complete(call, groups, all, n, left)
   local dirty = execution.dirty(call, 4 * count)
   local due, w = index.adds(call, keys.due(call.base), 4 * count), #dirty
   local d, del, add
-  m.seen, m.prefix = nil, 0
+  local holds = string.find
+  m.seen = nil
   while enabled and n <= count do
     local key, attempt_id, result = all[n], v[i + 2], v[i + 5]
     local text = not left[key] and texts[key]
     if not text or v[i + 1] ~= '0' or v[i + 3] ~= attempt_id or v[i + 4] ~= '1'
+      or #attempt_id ~= ID_BYTES
       or result ~= '' and string.byte(result) ~= 61 or #result > limits.PAYLOAD_BYTES_MAX + 1
-      or (string.sub(text, 1, m.prefix) ~= m.seen or string.sub(text, m.owner) ~= m.tail)
-        and not read_active(m, call, text)
-      or string.sub(text, m.attempt, m.owner - 1) ~= attempt_id then
+      or not (m.seen and #text == m.size and holds(text, m.seen, 1, true) == 1
+        and holds(text, m.tail, m.owner, true) == m.owner) and not read_active(m, call, text)
+      or holds(text, attempt_id, m.attempt, true) ~= m.attempt then
       break
     end
     if m.d ~= d then

@@ -10,12 +10,12 @@ function reply.int(n)
     return last_text
   end
   if n < 0 or n > SMALL_MAX then
-    last, last_text = n, string.format('%.0f', n)
+    last, last_text = n, string.format('%d', n)
     return last_text
   end
   local text = small[n]
   if not text then
-    text = n == 0 and '0' or string.format('%.0f', n)
+    text = string.format('%d', n)
     small[n] = text
   end
   return text

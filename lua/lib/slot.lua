@@ -20,10 +20,7 @@ end
 
 -- Writes the memory of a slot.
 function slot.remember(call, c)
-  local text = c.id .. ',' .. reply.int(call.now + c.lease_ttl_ms)
-  if #c.taken > 0 then
-    text = text .. ',' .. table.concat(c.taken, ',')
-  end
-  redis.call('SET', c.memory_key, text,
-    'PX', reply.int(c.lease_ttl_ms + 2 * limits.EXPIRY_SLACK_MS))
+  redis.call('SET', c.memory_key, table.concat({ c.id, reply.int(call.now + c.lease_ttl_ms),
+    unpack(c.taken) }, ','),
+    'PX', c.lease_ttl_ms + 2 * limits.EXPIRY_SLACK_MS)
 end

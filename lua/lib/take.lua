@@ -20,33 +20,50 @@ take.ARGS = {
 }
 
 -- The arguments of a claim that a call may carry before its groups: those of a claim, or all empty.
+-- next_group reads them.
 take.NEXT = {}
 for i = 1, #take.ARGS, 2 do
   take.NEXT[i] = take.ARGS[i]
-  take.NEXT[i + 1] = { what = 'empty without a claim, or ' .. take.ARGS[i + 1].what,
-    read = function(text)
-      return text
-    end }
+  take.NEXT[i + 1] = { what = 'empty without a claim, or ' .. take.ARGS[i + 1].what }
 end
 
--- Reads the arguments of NEXT in place; returns the group that they are, or nil and the refusal.
-function take.next_group(values)
-  local stride = #take.ARGS / 2
-  local is_absent = values[1] == ''
-  for i = 1, stride do
-    local value = values[i]
-    if not is_absent then
-      value = take.ARGS[2 * i].read(value)
-    elseif value ~= '' then
-      value = nil
-    end
-    if value == nil then
-      return nil, reply.refuse('invalid_argument',
-        string.format('%s must be %s', take.NEXT[2 * i - 1], take.NEXT[2 * i].what))
-    end
-    values[i] = value
+-- The last sound arguments of a claim, as they came and as they were read: a worker's claims differ
+-- in little but their ids.
+local STRIDE = #take.ARGS / 2
+local came, was_read = {}, {}
+
+-- Reads the argument of a claim at a place of NEXT; returns the refusal of one that is malformed.
+local function read_next(i, text, is_absent)
+  local value
+  if not is_absent then
+    value = take.ARGS[2 * i].read(text)
+  elseif text == '' then
+    value = ''
   end
-  return { values = values, first = 1, stride = stride, count = is_absent and 0 or 1 }
+  if value == nil then
+    return reply.refuse('invalid_argument',
+      string.format('%s must be %s', take.NEXT[2 * i - 1], take.NEXT[2 * i].what))
+  end
+  came[i], was_read[i] = text, value
+end
+
+-- Reads the arguments of NEXT; returns the group that they are, which lasts as long as the call, or
+-- nil and the refusal.
+function take.next_group(values)
+  local is_absent = values[1] == ''
+  if (came[1] == '') ~= is_absent then
+    came = {}
+  end
+  for i = 1, STRIDE do
+    local text = values[i]
+    if text ~= came[i] then
+      local no = read_next(i, text, is_absent)
+      if no then
+        return nil, no
+      end
+    end
+  end
+  return { values = was_read, first = 1, stride = STRIDE, count = is_absent and 0 or 1 }
 end
 
 -- Opens the execution of a grant and checks it; returns the record or nil and the refusal.

@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 5;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "985b04769106dd47f4060782c19c6a86773dbff9cf2f7759fac79d34db957de2";
+pub const CONTENT_HASH: &str = "6587d1ae1430c5a1a90e05ec53b44446a4f8ef053b7c81a7500590309daa7aba";

@@ -72,7 +72,7 @@ local function check_due(call, x, report)
 end
 
 local function check_values(x, report)
-  if not execution.input(x) then
+  if not execution.input_bytes(x) then
     report('input is gone')
   end
   if not execution.result(x) then

@@ -194,7 +194,7 @@ end
 -- Writes a new record.
 function execution.create(call, x, input)
   if #input > limits.INLINE_BYTES_MAX then
-    x.has_long_input = true
+    x.has_long_input, x.inline_input = true, reply.int(#input)
     execution.put(call, x.key .. ':in', input)
   else
     x.inline_input = input
@@ -204,12 +204,12 @@ function execution.create(call, x, input)
   save_owner(call, x)
 end
 
--- Returns the input of a record; nil when it is gone.
-function execution.input(x)
+-- Returns how many bytes the input of a record has; nil when it is gone.
+function execution.input_bytes(x)
   if x.has_long_input then
-    return store.read(nil, 'GET', x.key .. ':in') or nil
+    return redis.call('EXISTS', x.key .. ':in') == 1 and (tonumber(x.inline_input) or 0) or nil
   end
-  return x.inline_input
+  return #x.inline_input
 end
 
 -- Returns the result of a record: empty, or = and the bytes; nil when it is gone.

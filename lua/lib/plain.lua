@@ -9,8 +9,6 @@ local SUCCEEDED = { [ACTIVE] = '\2S\0', [ACTIVE_LONG] = '\2S\1' }
 local SUCCEEDED_LONG = { [ACTIVE] = '\2S\2', [ACTIVE_LONG] = '\2S\3' }
 local FIRST_LEASE, LEASE_BYTES = record.FIRST_LEASE, record.FIRST_LEASE_BYTES
 local INLINE = limits.INLINE_BYTES_MAX
--- Long inputs that are read together: what is read may be more than a reply has room for.
-local LONG_AHEAD = 8
 -- What tells the leases of a claim apart.
 local PLACES = {}
 for i = 0, limits.CLAIM_COUNT_MAX - 1 do
@@ -82,16 +80,24 @@ local function read_ready(m, call, text, c, from)
   return true
 end
 
--- Reads the long inputs of some ready records from the `i`th on with one command.
-local function read_inputs(call, all, i)
+-- Tells whether the store has the long inputs of an entry and of those after it up to the `last`;
+-- once one was gone, it looks at one alone.
+local function has_inputs(call, c, all, i, last)
+  if c.input_gone then
+    last = i
+  elseif i <= c.inputs_until then
+    return true
+  end
   local wanted = {}
-  for j = i, math.min(i + LONG_AHEAD - 1, #all) do
+  for j = i, last do
     local text = call.texts[all[j]]
     if text and string.sub(text, 1, 3) == READY_LONG then
       wanted[#wanted + 1] = all[j] .. ':in'
     end
   end
-  execution.prefetch(call, wanted)
+  local has = redis.call('EXISTS', unpack(wanted)) == #wanted
+  c.input_gone, c.inputs_until = c.input_gone or not has, last
+  return has or last > i and has_inputs(call, c, all, i, i)
 end
 
 -- Starts the first leases of the `i`th to the `last` entry of a source, as far as they are plain
@@ -105,7 +111,7 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
   local due = index.adds(call, keys.due(call.base), 2 * #ids)
   local at, until_then = #add, #due
   local holds = string.find
-  m.seen = nil
+  m.seen, c.inputs_until = nil, 0
   while enabled and i <= last and c.bytes < bytes_max do
     local key = all[i]
     local text = texts[key]
@@ -113,16 +119,12 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
       and not read_ready(m, call, text, c, from) then
       break
     end
-    local rest, size = '', m.input
+    local size = m.input
     if m.is_long then
-      if not texts[key .. ':in'] then
-        read_inputs(call, all, i)
-      end
-      rest = texts[key .. ':in']
-      if not rest then
+      if not has_inputs(call, c, all, i, last) then
         break
       end
-      size = #rest
+      size = tonumber(string.sub(text, m.size - size + 1)) or 0
     end
     local id = ids[i]
     if not m.is_used then
@@ -133,7 +135,7 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
     dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
     add[at + 1], add[at + 2] = m.now, id
     due[until_then + 1], due[until_then + 2] = m.expires_at, id
-    rows[r + 1], rows[r + 2], rows[r + 3] = id, text, rest
+    rows[r + 1], rows[r + 2], rows[r + 3] = id, text, ''
     taken[t + 1] = id
     i, r, t, w, at, until_then = i + 1, r + 3, t + 1, w + 2, at + 2, until_then + 2
     c.bytes = c.bytes + size

@@ -86,8 +86,8 @@ local function granted(call, c, kind)
   if not offered then
     return nil, reply.refuse('capability_missing', missing)
   end
-  x.input = execution.input(x)
-  return x.input and x, execution.damaged()
+  x.input_bytes = execution.input_bytes(x)
+  return x.input_bytes and x, execution.damaged()
 end
 
 -- Refuses a claim that names neither lanes nor a grant, or both; nil when it is sound.
@@ -159,23 +159,22 @@ local function lease_id(c, at)
   return c.prefix .. plain.PLACES[at]
 end
 
--- What a row says of an execution with a short input, no cancel and no signals.
+-- What a row says beside the record of an execution with neither a cancel nor signals.
 local NONE, NOTHING = {}, ''
 
--- Adds the row of a claimed record, with x.input read.
+-- Adds the row of a claimed record, with x.input_bytes known. A long input is the client's to read:
+-- here it would be copied, and every byte of it hashed.
 local function add_row(call, c, x)
   local signals, bytes, rest = NONE, 0, NOTHING
   if x.resume_ids then
     signals, bytes = view.resume_signals(x)
   end
   if x.cancel or #signals > 0 then
-    rest = { x.has_long_input and x.input or '', view.cancel(x), signals }
-  elseif x.has_long_input then
-    rest = x.input
+    rest = { view.cancel(x), signals }
   end
   local rows, n = c.rows, #c.rows
   rows[n + 1], rows[n + 2], rows[n + 3] = x.id, call.texts[x.key], rest
-  c.bytes = c.bytes + bytes + #x.input
+  c.bytes = c.bytes + bytes + x.input_bytes
 end
 
 -- Starts a lease and adds its row.
@@ -186,14 +185,14 @@ local function start(call, c, x)
   add_row(call, c, x)
 end
 
--- Tells whether a visited record is ready in a source, and reads its input.
+-- Tells whether a visited record is ready in a source, and has its input.
 local function can_start(from, x)
   if not x or x.is_gone or x.state ~= 'r' or not source.holds(from, x) then
     return false
   end
-  x.input = execution.input(x)
-  x.is_lost = not x.input
-  return x.input
+  x.input_bytes = execution.input_bytes(x)
+  x.is_lost = not x.input_bytes
+  return x.input_bytes
 end
 
 -- Saves an entry of a ready index that turned out not ready as it is.
@@ -262,9 +261,9 @@ local function recalled(call, c)
     for i, id in ipairs(c.memory.taken) do
       local x = settle.visit(call, id)
       if x and not x.is_gone and x.state == 'a' and x.lease.id == lease_id(c, i - 1) then
-        x.input = execution.input(x)
+        x.input_bytes = execution.input_bytes(x)
         call.texts[x.key] = record.encode(x)
-        local _ = x.input and add_row(call, c, x)
+        local _ = x.input_bytes and add_row(call, c, x)
       end
     end
   end

@@ -31,7 +31,8 @@ pub(crate) struct Caller {
 
 /// A call's arguments, ready to be written as often as it takes.
 struct Request<'a> {
-    function: &'static str,
+    /// The function that is called; without one the groups are keys whose texts are read.
+    function: Option<&'static str>,
     reads: bool,
     base: &'a str,
     fixed: &'a [Bytes],
@@ -58,13 +59,18 @@ impl Caller {
             "{} takes whole groups",
             function.name
         );
-        let request =
-            Request { function: function.name, reads: function.reads, base, fixed: &fixed, groups };
+        let request = Request {
+            function: Some(function.name),
+            reads: function.reads,
+            base,
+            fixed: &fixed,
+            groups,
+        };
         let operation = function.operation();
         let execution_id = subject.execution_id.map(tracing::field::display);
         let span = tracing::debug_span!("valkey", operation, base, execution_id);
         async {
-            let outcome = self.reply(&request).await;
+            let outcome = self.reply(function.name, &request).await;
             let outcome = outcome.and_then(|reply| reply.into_success(subject));
             if let Err(error) = &outcome {
                 tracing::debug!(%error, "call failed");
@@ -87,8 +93,26 @@ impl Caller {
         self.call(function, base, fixed, groups, subject).await?.ok()
     }
 
-    async fn reply(&self, request: &Request<'_>) -> EngineResult<Reply> {
-        let function = request.function;
+    /// Reads the texts of keys that share the slot of a base; `None` for each that is absent.
+    pub(crate) async fn read_texts(
+        &self,
+        base: &str,
+        keys: Vec<Bytes>,
+    ) -> EngineResult<Vec<Option<Bytes>>> {
+        const READ: &str = "MGET";
+        let request = Request { function: None, reads: true, base, fixed: &[], groups: &keys };
+        let value = self.send(&request).await.map_err(|error| call_error(READ, error))?;
+        let Value::Array(values) = value else {
+            return Err(Fields::new(READ, Vec::new()).bad("texts", "an array", &value));
+        };
+        let texts = values.into_iter().map(|value| match value {
+            Value::Bytes(text) => Some(text),
+            _ => None,
+        });
+        Ok(texts.collect())
+    }
+
+    async fn reply(&self, function: &'static str, request: &Request<'_>) -> EngineResult<Reply> {
         let value = match self.send(request).await {
             Err(error) if is_unknown_function(&error) => {
                 tracing::info!(function, "the library is gone from a server, loading it");
@@ -113,7 +137,7 @@ impl Caller {
         fixed: [Bytes; N],
     ) -> Result<Value, Error> {
         self.send(&Request {
-            function: function.name,
+            function: Some(function.name),
             reads: function.reads,
             base,
             fixed: &fixed,
@@ -165,11 +189,17 @@ impl Caller {
     }
 
     async fn send_to(&self, node: &Node, request: &Request<'_>) -> Result<Value, Error> {
-        let word = if request.reads { "FCALL_RO" } else { "FCALL" };
+        let word = match request.function {
+            None => "MGET",
+            Some(_) if request.reads => "FCALL_RO",
+            Some(_) => "FCALL",
+        };
         let mut arguments = Vec::with_capacity(3 + request.fixed.len() + request.groups.len());
-        arguments.push(Fred::from_static_str(request.function));
-        arguments.push(Fred::from_static_str("1"));
-        arguments.push(Fred::String(request.base.into()));
+        if let Some(function) = request.function {
+            arguments.push(Fred::from_static_str(function));
+            arguments.push(Fred::from_static_str("1"));
+            arguments.push(Fred::String(request.base.into()));
+        }
         let rest = request.fixed.iter().chain(request.groups);
         arguments.extend(rest.cloned().map(Fred::Bytes));
         let client = node.client();

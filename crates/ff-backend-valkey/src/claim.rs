@@ -2,12 +2,14 @@
 
 use crate::args::{Claim, claim, execution, joined, lanes, text};
 use crate::backend::ValkeyBackend;
-use crate::decode::{Claimant, claimed};
+use crate::decode::{Claimant, Claimed, claimed};
+use bytes::Bytes;
 use ff_core::contracts::ClaimBackend;
 use ff_core::contracts::claim::*;
 use ff_core::error::EngineResult;
-use ff_core::keys::{META, partition_base};
+use ff_core::keys::{META, long_input, partition_base};
 use ff_core::name::{Namespace, WorkerInstanceId};
+use ff_core::partition::Partition;
 use ff_script::functions::{
     CLAIM_EXECUTION, CLAIM_RESUMED_EXECUTION, DEREGISTER_WORKER, ISSUE_GRANT, LIST_WORKERS,
     REGISTER_WORKER, TICK,
@@ -31,6 +33,41 @@ pub(crate) const fn claimant(request: &ClaimExecution) -> Claimant<'_> {
     }
 }
 
+/// Long inputs that are read with one command: its reply has 16 MiB at most.
+const INPUTS_MAX: usize = 16;
+
+impl ValkeyBackend {
+    /// Reads the long inputs of what a claim took. Nobody changes them while the leases last; when
+    /// they cannot be read, the claim, sent again, takes the same. An execution whose input is gone
+    /// is left to the end of its lease: it must not cost the work that was claimed beside it.
+    pub(crate) async fn with_inputs(
+        &self,
+        partition: Partition,
+        claimed: Claimed,
+    ) -> EngineResult<ExecutionsClaimed> {
+        let Claimed { ready_left, next_due, mut rows } = claimed;
+        let mut long: Vec<_> = rows.iter_mut().filter(|row| row.has_long_input).collect();
+        for rows in long.chunks_mut(INPUTS_MAX) {
+            let base = partition_base(partition);
+            let keys =
+                rows.iter().map(|row| Bytes::from(long_input(row.execution.handle.execution_id())));
+            let inputs = self.caller.read_texts(&base, keys.collect()).await?;
+            for (row, input) in rows.iter_mut().zip(inputs) {
+                row.has_long_input = input.is_none();
+                row.execution.input = input.unwrap_or_default();
+            }
+        }
+        let executions = rows.into_iter().filter_map(|row| {
+            let execution_id = row.execution.handle.execution_id();
+            if row.has_long_input {
+                tracing::error!(%execution_id, "the input of a claimed execution is gone");
+            }
+            (!row.has_long_input).then_some(row.execution)
+        });
+        Ok(ExecutionsClaimed { executions: executions.collect(), ready_left, next_due })
+    }
+}
+
 #[async_trait::async_trait]
 impl ClaimBackend for ValkeyBackend {
     async fn claim_execution(&self, request: ClaimExecution) -> EngineResult<ExecutionsClaimed> {
@@ -39,7 +76,7 @@ impl ClaimBackend for ValkeyBackend {
         let arguments = claim(&Claim::from(&request));
         let mut fields =
             self.caller.ok(&CLAIM_EXECUTION, &base, arguments, &[], &subject(&request)).await?;
-        claimed(&mut fields, &claimant(&request))
+        self.with_inputs(request.partition, claimed(&mut fields, &claimant(&request))?).await
     }
 
     async fn claim_resumed_execution(
@@ -64,7 +101,7 @@ impl ClaimBackend for ValkeyBackend {
             worker: &request.worker,
             lease_ttl_ms: request.lease_ttl_ms,
         };
-        claimed(&mut fields, &claimant)
+        self.with_inputs(claimant.partition, claimed(&mut fields, &claimant)?).await
     }
 
     async fn issue_grant(&self, request: IssueGrant) -> EngineResult<GrantIssued> {

@@ -1,7 +1,7 @@
 //! Rows that several replies share.
 
 use bytes::Bytes;
-use ff_core::contracts::claim::{ClaimedExecution, ExecutionsClaimed, WorkerIdentity};
+use ff_core::contracts::claim::{ClaimedExecution, WorkerIdentity};
 use ff_core::contracts::lease::CancelRequested;
 use ff_core::contracts::signal::ResumeSignal;
 use ff_core::error::EngineResult;
@@ -73,15 +73,28 @@ pub(crate) struct Claimant<'a> {
     pub(crate) lease_ttl_ms: u64,
 }
 
+/// What a claim took, before its long inputs are read.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) ready_left: bool,
+    pub(crate) next_due: Option<TimestampMs>,
+    pub(crate) rows: Vec<ClaimedRow>,
+}
+
+/// An execution that a claim took.
+#[derive(Debug)]
+pub(crate) struct ClaimedRow {
+    pub(crate) execution: ClaimedExecution,
+    /// Whether its input has a key of its own.
+    pub(crate) has_long_input: bool,
+}
+
 /// Reads what a claim took.
-pub(crate) fn claimed(
-    fields: &mut Fields,
-    claimant: &Claimant<'_>,
-) -> EngineResult<ExecutionsClaimed> {
-    Ok(ExecutionsClaimed {
+pub(crate) fn claimed(fields: &mut Fields, claimant: &Claimant<'_>) -> EngineResult<Claimed> {
+    Ok(Claimed {
         ready_left: fields.flag("ready_left")?,
         next_due: fields.optional_time("next_due")?,
-        executions: {
+        rows: {
             let rows = fields.each("executions", |items| claimed_execution(items, claimant))?;
             rows.into_iter().flatten().collect()
         },
@@ -92,7 +105,7 @@ pub(crate) fn claimed(
 pub(crate) fn next(
     fields: &mut Fields,
     claimant: Option<&Claimant<'_>>,
-) -> EngineResult<Option<ExecutionsClaimed>> {
+) -> EngineResult<Option<Claimed>> {
     let mut row = fields.array("next")?;
     match claimant {
         None => Ok(None),
@@ -105,7 +118,7 @@ pub(crate) fn next(
 fn claimed_execution(
     items: &mut Fields,
     claimant: &Claimant<'_>,
-) -> EngineResult<Option<ClaimedExecution>> {
+) -> EngineResult<Option<ClaimedRow>> {
     let execution_id = execution(items, claimant.partition)?;
     let text = items.bytes("record")?;
     let rest = items.next("rest")?;
@@ -124,16 +137,24 @@ fn claimed_record(
     execution_id: ExecutionId,
     text: Bytes,
     rest: Value,
-) -> EngineResult<ClaimedExecution> {
-    let (long_input, rest) = match rest {
-        Value::Array(values) => (Bytes::new(), Some(Fields::new(items.function(), values))),
-        Value::Bytes(bytes) => (bytes, None),
-        other => return Err(items.bad("rest", "bytes or an array", &other)),
+) -> EngineResult<ClaimedRow> {
+    let rest = match rest {
+        Value::Array(values) => Some(Fields::new(items.function(), values)),
+        Value::Bytes(bytes) if bytes.is_empty() => None,
+        other => return Err(items.bad("rest", "'' or an array", &other)),
     };
-    let Record { definition, extras, input, attempts, lease_epoch, attempt_id, lease } =
-        Record::decode(&text).ok_or_else(|| {
-            items.bad("record", "the record of an active execution", &Value::Bytes(text))
-        })?;
+    let Record {
+        definition,
+        extras,
+        input,
+        has_long_input,
+        attempts,
+        lease_epoch,
+        attempt_id,
+        lease,
+    } = Record::decode(&text).ok_or_else(|| {
+        items.bad("record", "the record of an active execution", &Value::Bytes(text))
+    })?;
     let mut names = definition.split(|byte| *byte == b':').skip(1);
     let mut name = || Value::Bytes(Bytes::copy_from_slice(names.next().unwrap_or_default()));
     let lease_id = if lease.id.is_empty() { attempt_id.clone() } else { lease.id };
@@ -165,19 +186,15 @@ fn claimed_record(
         lease_ttl_ms: claimant.lease_ttl_ms,
         tags: extras.tags,
         budgets: extras.budgets,
-        input: if long_input.is_empty() { input } else { long_input },
+        input: if has_long_input { Bytes::new() } else { input },
         cancel_requested: None,
         resume_signals: Vec::new(),
     };
     if let Some(mut rest) = rest {
-        let long_input = rest.bytes("input")?;
-        if !long_input.is_empty() {
-            claimed.input = long_input;
-        }
         claimed.cancel_requested = rest.optional_row("cancel", cancel)?;
         claimed.resume_signals = rest.list("resume_signals", resume_signal)?;
     }
-    Ok(claimed)
+    Ok(ClaimedRow { execution: claimed, has_long_input })
 }
 
 /// What is seldom asked for.

@@ -6,7 +6,7 @@ use crate::claim::claimant;
 use crate::decode::{cancel, next};
 use bytes::Bytes;
 use ff_core::contracts::TerminalBackend;
-use ff_core::contracts::claim::ClaimExecution;
+use ff_core::contracts::claim::{ClaimExecution, ExecutionsClaimed};
 use ff_core::contracts::terminal::*;
 use ff_core::error::EngineResult;
 use ff_core::handle::Handle;
@@ -34,6 +34,21 @@ impl ValkeyBackend {
         let groups: &[Bytes] = next.as_ref().map_or(&[], |arguments| arguments);
         self.caller.ok(function, &base, arguments, groups, &subject).await
     }
+
+    /// Reads what the claim took that travelled with an end.
+    async fn next(
+        &self,
+        fields: &mut Fields,
+        claim: Option<&ClaimExecution>,
+    ) -> EngineResult<Option<ExecutionsClaimed>> {
+        let Some(claim) = claim else {
+            return next(fields, None).map(|_| None);
+        };
+        match next(fields, Some(&claimant(claim)))? {
+            Some(claimed) => self.with_inputs(claim.partition, claimed).await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -44,7 +59,7 @@ impl TerminalBackend for ValkeyBackend {
         let arguments = with_handle(handle, [maybe(request.result.as_deref())]);
         let claim = request.next.as_ref();
         let mut fields = self.end(&COMPLETE_EXECUTION, handle, arguments, claim).await?;
-        Ok(TurnEnded { outcome: (), next: next(&mut fields, claim.map(claimant).as_ref())? })
+        Ok(TurnEnded { outcome: (), next: self.next(&mut fields, claim).await? })
     }
 
     async fn complete_executions(
@@ -73,7 +88,7 @@ impl TerminalBackend for ValkeyBackend {
             reply.map_or(Ok(()), |reply| reply.into_success(&subject)?.ok().map(drop))
         });
         let outcomes = outcomes.collect();
-        let next = next(&mut fields, claim.map(claimant).as_ref())?;
+        let next = self.next(&mut fields, claim).await?;
         Ok(ExecutionsCompleted { outcomes, next })
     }
 
@@ -94,7 +109,7 @@ impl TerminalBackend for ValkeyBackend {
                 return Err(fields.bad("outcome", expected, &Value::text(other)));
             }
         };
-        Ok(TurnEnded { outcome, next: next(&mut fields, claim.map(claimant).as_ref())? })
+        Ok(TurnEnded { outcome, next: self.next(&mut fields, claim).await? })
     }
 
     async fn cancel_execution(&self, request: CancelExecution) -> EngineResult<ExecutionCancelled> {

@@ -68,6 +68,11 @@ pub fn execution(id: ExecutionId) -> String {
     format!("{PREFIX}{}:x:{}", id.partition(), id.uuid())
 }
 
+/// Returns the key of an execution's long input.
+pub fn long_input(id: ExecutionId) -> String {
+    execution(id) + ":in"
+}
+
 /// Returns the key of a budget's record.
 pub fn budget(id: BudgetId) -> String {
     format!("{PREFIX}{}:budget:{}", id.partition(), id.uuid())

@@ -7,6 +7,8 @@ use bytes::Bytes;
 const HEAD_BYTES: usize = 49;
 /// The one layout that this program reads.
 const LAYOUT: u8 = 2;
+/// The flag of an input that has a key of its own.
+const LONG_INPUT: u64 = 1;
 /// What an active record has as its state.
 const ACTIVE: u8 = b'a';
 
@@ -17,8 +19,10 @@ pub struct Record {
     pub definition: Bytes,
     /// The extras, as submitted.
     pub extras: Bytes,
-    /// The input; empty when it has a key of its own.
+    /// The input; its length in decimal digits when it has a key of its own.
     pub input: Bytes,
+    /// Whether the input has a key of its own.
+    pub has_long_input: bool,
     /// Attempts begun.
     pub attempts: u32,
     /// The epoch of the lease.
@@ -67,8 +71,9 @@ impl Record {
         if head.number(1)? != u64::from(LAYOUT) || head.number(1)? != u64::from(ACTIVE) {
             return None;
         }
-        // Flags; the times of the change, of the owner index and of the due entry.
-        head.bytes(1 + 3 * 6)?;
+        let flags = head.number(1)?;
+        // The times of the change, of the owner index and of the due entry.
+        head.bytes(3 * 6)?;
         let lease_epoch = head.number(6)?;
         let attempts = u32::try_from(head.number(4)?).ok()?;
         let definition = texts.bytes(head.size(2)?)?;
@@ -85,6 +90,7 @@ impl Record {
             definition,
             extras,
             input,
+            has_long_input: flags & LONG_INPUT != 0,
             attempts,
             lease_epoch,
             attempt_id,

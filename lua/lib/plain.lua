@@ -73,7 +73,7 @@ local function read_ready(m, call, text, c, from)
   local expires_at = now + c.lease_ttl_ms
   m.seen, m.prefix, m.size = string.sub(text, 1, prefix), prefix, size
   m.now, m.expires_at, m.input, m.is_long = now, expires_at, input, mark == READY_LONG
-  m.is_used = false
+  m.is_used, m.at, m.due = false, reply.int(now), reply.int(expires_at)
   m.head = struct.pack(HEAD, m.is_long and ACTIVE_LONG or ACTIVE, now, now, expires_at + 1, 1, 1,
     definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0) .. definition_text
   m.tail = c.owner .. record.lease_part('f', expires_at, '')
@@ -133,8 +133,8 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
     end
     text = m.head .. string.sub(text, m.prefix + 1) .. c.prefix .. PLACES[t] .. m.tail
     dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
-    add[at + 1], add[at + 2] = m.now, id
-    due[until_then + 1], due[until_then + 2] = m.expires_at, id
+    add[at + 1], add[at + 2] = m.at, id
+    due[until_then + 1], due[until_then + 2] = m.due, id
     rows[r + 1], rows[r + 2], rows[r + 3] = id, text, ''
     taken[t + 1] = id
     i, r, t, w, at, until_then = i + 1, r + 3, t + 1, w + 2, at + 2, until_then + 2
@@ -182,6 +182,7 @@ local function read_active(m, call, text)
   m.d, m.now, m.goes, m.due = d, now, now + d.policy.retention_ms, due - 1
   m.mark, m.birth, m.extras, m.input, m.result = mark, birth, extras, input, nil
   m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, now)
+  m.ended_at, m.goes_at = reply.int(now), reply.int(m.goes)
   return true
 end
 
@@ -202,7 +203,8 @@ function plain.complete(call, groups, all, n, left)
   -- A claim that comes along writes about as much.
   local dirty = execution.dirty(call, 4 * count)
   local due, w = index.adds(call, keys.due(call.base), 4 * count), #dirty
-  local d, del, add
+  local d, del, add, gone, at
+  local until_then = #due
   local holds = string.find
   m.seen = nil
   while enabled and n <= count do
@@ -220,6 +222,7 @@ function plain.complete(call, groups, all, n, left)
       d = m.d
       del = index.dels(call, execution.owner_key(call, d, 'active'), count)
       add = index.adds(call, execution.owner_key(call, d, 'done'), 2 * count)
+      gone, at = #del, #add
     end
     local marks, bytes = SUCCEEDED, #result
     if bytes > INLINE then
@@ -229,13 +232,13 @@ function plain.complete(call, groups, all, n, left)
     if m.result ~= bytes or m.goes_mark ~= marks[m.mark] then
       write_ended(call, m, marks[m.mark], bytes)
     end
-    local id, at = v[i], #add
+    local id = v[i]
     text = m.head .. string.sub(text, m.prefix + 1, m.owner_end) .. m.turn .. result
     dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
-    del[#del + 1] = id
-    add[at + 1], add[at + 2] = m.now, id
-    at = #due
-    due[at + 1], due[at + 2] = m.goes, id
+    del[gone + 1] = id
+    add[at + 1], add[at + 2] = m.ended_at, id
+    due[until_then + 1], due[until_then + 2] = m.goes_at, id
+    at, until_then, gone = at + 2, until_then + 2, gone + 1
     if d.route ~= '' then
       index.count_route(call, d, -1)
     end

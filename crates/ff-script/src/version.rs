@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 5;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "e35cb35cb1ddf614ad6eea88c49b9b3d92323d291eb1d3ca25bf070fb361617d";
+pub const CONTENT_HASH: &str = "2fe7d34e8819ae7f0fc7b37535ba9b61e9ac1d5251c5f9ab9cc90139ecda86cc";

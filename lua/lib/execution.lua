@@ -206,10 +206,11 @@ end
 
 -- Returns how many bytes the input of a record has; nil when it is gone.
 function execution.input_bytes(x)
-  if x.has_long_input then
-    return redis.call('EXISTS', x.key .. ':in') == 1 and (tonumber(x.inline_input) or 0) or nil
+  if not x.has_long_input then
+    return #x.inline_input
   end
-  return #x.inline_input
+  local bytes = store.read(0, 'STRLEN', x.key .. ':in')
+  return bytes > 0 and bytes or nil
 end
 
 -- Returns the result of a record: empty, or = and the bytes; nil when it is gone.

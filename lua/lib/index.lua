@@ -185,7 +185,11 @@ function index.flush(call)
   local next_due = noted.earliest
   if next_due then
     -- What was first when this call looked may have left: then that is early, and nobody is late.
-    local head_at = call.head_at or index.next_due(call)
+    -- What says that something is due now must be so.
+    local head_at = call.head_at
+    if not head_at or head_at <= call.now then
+      head_at = index.next_due(call)
+    end
     next_due = head_at and head_at < next_due and head_at or next_due
   end
   local channel = keys.channel(call.base)

@@ -124,7 +124,7 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
       if not has_inputs(call, c, all, i, last) then
         break
       end
-      size = tonumber(string.sub(text, m.size - size + 1)) or 0
+      size = check.digits(string.sub(text, m.size - size + 1)) or 0
     end
     local id = ids[i]
     if not m.is_used then

@@ -239,9 +239,11 @@ local function take_ready(call, c)
       if froms then
         from, last = source.run(froms, i)
       end
+      if passed >= limits.CLAIM_TICK_MAX then
+        return true
+      end
       local past = plain.claim(call, c, ids, all_keys, i, last, from, rank and rank + i - 1)
-      if past <= count and (c.bytes >= limits.CLAIM_REPLY_BYTES_MAX
-          or passed >= limits.CLAIM_TICK_MAX) then
+      if past <= count and c.bytes >= limits.CLAIM_REPLY_BYTES_MAX then
         return true
       end
       if past <= last then
@@ -291,6 +293,7 @@ function take.run(call, c)
   if call.noted or #call.dirty > 0 then
     next_due = index.flush(call) or index.next_due(call)
   end
-  local overdue = #c.lanes > 0 and next_due and next_due <= call.now
+  -- A repeat handles no timers, and an entry may be earlier than its timer.
+  local overdue = #c.lanes > 0 and not c.memory and next_due and next_due <= call.now
   return reply.flag(left or overdue), reply.maybe_int(next_due), c.rows
 end

@@ -2,7 +2,7 @@
 
 use crate::args::{Claim, claim, execution, joined, lanes, text};
 use crate::backend::ValkeyBackend;
-use crate::decode::{Claimant, Claimed, claimed};
+use crate::decode::{Claimant, Claimed, ClaimedRow, claimed};
 use bytes::Bytes;
 use ff_core::contracts::ClaimBackend;
 use ff_core::contracts::claim::*;
@@ -33,13 +33,11 @@ pub(crate) const fn claimant(request: &ClaimExecution) -> Claimant<'_> {
     }
 }
 
-/// Long inputs that are read with one command: its reply has 16 MiB at most.
-const INPUTS_MAX: usize = 16;
-
 impl ValkeyBackend {
-    /// Reads the long inputs of what a claim took. Nobody changes them while the leases last; when
-    /// they cannot be read, the claim, sent again, takes the same. An execution whose input is gone
-    /// is left to the end of its lease: it must not cost the work that was claimed beside it.
+    /// Reads the long inputs of what a claim took; it took no more than a reply has room for.
+    /// Nobody changes them while the leases last; when they cannot be read, the claim, sent again,
+    /// takes the same. An execution whose input is gone is left to the end of its lease: it must
+    /// not cost the work that was claimed beside it.
     pub(crate) async fn with_inputs(
         &self,
         partition: Partition,
@@ -47,12 +45,11 @@ impl ValkeyBackend {
     ) -> EngineResult<ExecutionsClaimed> {
         let Claimed { ready_left, next_due, mut rows } = claimed;
         let mut long: Vec<_> = rows.iter_mut().filter(|row| row.has_long_input).collect();
-        for rows in long.chunks_mut(INPUTS_MAX) {
-            let base = partition_base(partition);
-            let keys =
-                rows.iter().map(|row| Bytes::from(long_input(row.execution.handle.execution_id())));
-            let inputs = self.caller.read_texts(&base, keys.collect()).await?;
-            for (row, input) in rows.iter_mut().zip(inputs) {
+        if !long.is_empty() {
+            let id_of = |row: &&mut ClaimedRow| row.execution.handle.execution_id();
+            let keys = long.iter().map(|row| Bytes::from(long_input(id_of(row)))).collect();
+            let inputs = self.caller.read_texts(&partition_base(partition), keys).await?;
+            for (row, input) in long.iter_mut().zip(inputs) {
                 row.has_long_input = input.is_none();
                 row.execution.input = input.unwrap_or_default();
             }

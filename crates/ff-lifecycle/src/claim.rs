@@ -36,14 +36,16 @@ pub fn claim(
         ClaimSource::Grant(_) => &[],
     };
     if let Some(executions) = claimer.recall(store, now)? {
-        return Ok(claimer.reply(store, lanes, executions, now));
+        return Ok(claimer.reply(store, lanes, executions));
     }
     match &request.source {
         ClaimSource::Grant(grant) => claimer.take_granted(store, grant, now),
         ClaimSource::Ready { lanes, count_max } => {
             tick(store, CLAIM_TICK_MAX, now);
             let executions = claimer.take_ready(store, lanes, *count_max, now);
-            Ok(claimer.reply(store, lanes, executions, now))
+            let mut claimed = claimer.reply(store, lanes, executions);
+            claimed.ready_left |= claimed.next_due.is_some_and(|at| at <= now);
+            Ok(claimed)
         }
     }
 }
@@ -57,7 +59,7 @@ pub fn claim_resumed(
     let claimer =
         Claimer::new(request.claim_id, request.slot, &request.worker, request.lease_ttl_ms);
     match claimer.recall(store, now)? {
-        Some(executions) => Ok(claimer.reply(store, &[], executions, now)),
+        Some(executions) => Ok(claimer.reply(store, &[], executions)),
         None => claimer.take_granted(store, &request.grant, now),
     }
 }
@@ -223,7 +225,7 @@ impl<'a> Claimer<'a> {
         let taken: Vec<ClaimedExecution> =
             self.start(store, execution, 0, now).into_iter().collect();
         self.remember(store, &taken, now);
-        Ok(self.reply(store, &[], taken, now))
+        Ok(self.reply(store, &[], taken))
     }
 
     fn remember(
@@ -329,11 +331,9 @@ impl<'a> Claimer<'a> {
         store: &impl PartitionStore,
         lanes: &[LaneId],
         executions: Vec<ClaimedExecution>,
-        now: TimestampMs,
     ) -> ExecutionsClaimed {
         let next_due = store.due_head().map(|(at, _)| at);
-        let overdue = !lanes.is_empty() && next_due.is_some_and(|at| at <= now);
-        let ready_left = overdue || self.best_ready(store, lanes).is_some();
+        let ready_left = self.best_ready(store, lanes).is_some();
         ExecutionsClaimed { executions, ready_left, next_due }
     }
 }

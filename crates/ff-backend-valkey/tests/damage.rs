@@ -232,6 +232,23 @@ on_each_version! {
         goes_on_beside(&backend, id, "input").await;
     }
 
+    async fn an_input_that_is_no_text_is_never_handed_out_and_costs_nothing_beside_it(
+        server: Server
+    ) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let (id, other) = (submit_long(&backend).await, submit_long(&backend).await);
+        let key = format!("{}:in", execution(id));
+        write(&mut at, &["DEL", &key]);
+        write(&mut at, &["RPUSH", &key, JUNK]);
+        let claimed = backend.claim_execution(claim(10)).await.expect("a claim").executions;
+        let got: Vec<_> =
+            claimed.iter().map(|one| (one.handle.execution_id(), &one.input[..])).collect();
+        assert_eq!(got, [(other, &LONG[..])]);
+        let diagnosis = backend.doctor(false).await.expect("a diagnosis");
+        assert!(diagnosis.findings.iter().any(|finding| finding.execution_id == Some(id)));
+    }
+
     async fn a_result_that_is_gone_is_never_taken_for_none(server: Server) {
         let backend = connect(&server.url()).await;
         let mut at = server.connect().expect("a connection");

@@ -1,6 +1,6 @@
 -- Admin: set the store up, look after it.
 
-local SCHEMA = '4'
+local SCHEMA = '5'
 
 -- Describes the library: its version, and each function with its flags and arguments.
 -- KEYS: any base. ARGV: none.

@@ -94,8 +94,7 @@ end
 local function sources(call, lane_path, state, score, id)
   local found = {}
   local function add(key)
-    local consumed = score and rank_after(key, score, id) or 0
-    found[#found + 1] = { key = key, heads = {}, at = 1, consumed = consumed, more = true }
+    found[#found + 1] = source.of(key, score and rank_after(key, score, id))
   end
   local name = INDEXES[state]
   if name == 'ready' then

@@ -1,7 +1,7 @@
 -- Commands: the one way a function is registered, checked, run and described.
 
 -- Changes with every change that a client can see; checked on connect.
-command.version = '5'
+command.version = '6'
 command.catalogue = {}
 
 command.HANDLE = {

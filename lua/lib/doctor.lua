@@ -31,9 +31,9 @@ end
 local function check_owner(call, x, report)
   local own, own_name = owner_of(call, x)
   local score = tonumber(store.read(false, 'ZSCORE', own, x.id) or nil)
-  if score ~= x.at then
+  if score ~= execution.score(x) then
     report(score and 'wrong score in ' .. own_name or 'not in ' .. own_name, function()
-      index.add(call, own, x.at, x.id, own_name == 'ready')
+      index.add(call, own, execution.score(x), x.id, own_name == 'ready')
     end)
   end
   local d = x.definition
@@ -50,15 +50,32 @@ local function check_owner(call, x, report)
   end
 end
 
--- An entry earlier than the earliest timer is fine: whoever handles it puts it back.
+-- An entry earlier than the earliest timer is fine: whoever handles it puts it back. What its owner
+-- index times has none of its own, but that index has one.
 local function check_due(call, x, report)
   local key, earliest = keys.due(call.base), settle.earliest(x)
   local score = tonumber(store.read(false, 'ZSCORE', key, x.id) or nil)
+  local by = execution.timed_by(call, x)
   local function mend()
-    index.due(call, x.id, score, earliest)
-    x.due = earliest
-    x.was_due = earliest
     execution.save(call, x)
+    execution.time(call, x)
+  end
+  if by ~= key then
+    if score then
+      report('due entry of what its owner index times', function()
+        index.remove(call, key, x.id)
+      end)
+    end
+    local entry = keys.due_entry(call.base, by)
+    score = tonumber(store.read(false, 'ZSCORE', key, entry) or nil)
+    if not score then
+      report('due entry of its owner index missing', mend)
+    elseif score > x.due then
+      report('due entry of its owner index too late', mend)
+    elseif x.due > earliest then
+      report('due entry too late', mend)
+    end
+    return
   end
   if earliest and not score then
     report('due entry missing', mend)
@@ -152,6 +169,9 @@ local function check_entry(call, key, what, id, report)
   local function mend()
     index.remove(call, key, id)
   end
+  if what[1] == 'due' and keys.timed(call.base, id) then
+    return
+  end
   if not check.is_uuid(id) then
     report('entry of ' .. what[1] .. ' is no id', mend)
     return
@@ -164,6 +184,8 @@ local function check_entry(call, key, what, id, report)
   elseif what[1] == 'due' then
     if not settle.earliest(x) then
       report('due entry without a timer', mend)
+    elseif execution.timed_by(call, x) ~= key then
+      report('due entry of what its owner index times', mend)
     end
   else
     local own, name = owner_of(call, x)

@@ -112,33 +112,63 @@ end
 
 local owner_key = execution.owner_key
 
-local function save_owner(call, x)
-  local d, goes, was = x.definition, keys.OWNERS[x.state], keys.OWNERS[x.was_state]
-  if was == goes and x.was_at == x.at then
-    return
-  end
-  if was and was ~= goes then
-    index.remove(call, owner_key(call, d, was), x.id)
-  end
-  index.add(call, owner_key(call, d, goes), x.at, x.id, goes == 'ready')
-  if d.route ~= '' then
-    local was_live, is_live = was ~= nil and was ~= 'done', goes ~= 'done'
-    if was_live ~= is_live then
-      index.count_route(call, d, is_live and 1 or -1)
-    end
-  end
-end
-
--- Keeps x.due and the due entry at or before the earliest timer. A lazy save leaves an earlier
--- entry where it is: whoever handles it puts it back.
-local function save_due(call, x, lazy)
+-- Keeps x.due at or before the earliest timer. A lazy save leaves an earlier one where it is:
+-- whoever handles it puts it back.
+local function set_due(x, lazy)
   local was, goes = x.was_due, settle.earliest(x)
   if lazy and was and goes and was <= goes then
     goes = was
   end
   x.due = goes
-  if goes ~= was then
-    index.due(call, x.id, was, goes)
+end
+
+-- Returns the key of the index whose entry times a record.
+function execution.timed_by(call, x)
+  local name = keys.OWNERS[x.state]
+  return keys.TIMED[name] and owner_key(call, x.definition, name) or keys.due(call.base)
+end
+
+-- Notes the entry that times a record, wherever it is now.
+function execution.time(call, x)
+  local name = keys.OWNERS[x.state]
+  if not keys.TIMED[name] then
+    index.due(call, x.id, 0, x.due)
+    return
+  end
+  local key = owner_key(call, x.definition, name)
+  index.add(call, key, x.due, x.id)
+  index.note_timed(call, key, 0, x.due)
+end
+
+-- Returns the score of a record in its owner index.
+function execution.score(x)
+  return keys.TIMED[keys.OWNERS[x.state]] and x.due or x.at
+end
+
+-- Notes what the owner index and the due entry of a record change to.
+local function save_entries(call, x)
+  local d, goes, was = x.definition, keys.OWNERS[x.state], keys.OWNERS[x.was_state]
+  local is_timed, was_timed = keys.TIMED[goes], keys.TIMED[was]
+  local at, was_at = is_timed and x.due or x.at, was_timed and x.was_due or x.was_at
+  if was and was ~= goes then
+    index.remove(call, owner_key(call, d, was), x.id)
+  end
+  if was ~= goes or was_at ~= at then
+    local key = owner_key(call, d, goes)
+    index.add(call, key, at, x.id, goes == 'ready')
+    if is_timed then
+      index.note_timed(call, key, x.was_due, at)
+    end
+  end
+  local due, was_due = not is_timed and x.due or nil, not was_timed and x.was_due or nil
+  if due ~= was_due then
+    index.due(call, x.id, x.was_due, due)
+  end
+  if d.route ~= '' then
+    local was_live, is_live = was ~= nil and was ~= 'done', goes ~= 'done'
+    if was_live ~= is_live then
+      index.count_route(call, d, is_live and 1 or -1)
+    end
   end
 end
 
@@ -172,10 +202,10 @@ end
 -- Saves what changed: the record, what stands beside it, its owner index and its due entry.
 -- index.flush writes the record and the indexes.
 function execution.save(call, x, lazy)
-  save_due(call, x, lazy)
+  set_due(x, lazy)
   waitpoint.summarise(x)
   execution.put(call, x.key, record.encode(x))
-  save_owner(call, x)
+  save_entries(call, x)
   waitpoint.save(x)
   archive(x)
   if x.dropped_result then
@@ -199,9 +229,9 @@ function execution.create(call, x, input)
   else
     x.inline_input = input
   end
-  save_due(call, x)
+  set_due(x)
   execution.put(call, x.key, record.encode(x))
-  save_owner(call, x)
+  save_entries(call, x)
 end
 
 -- Returns how many bytes the input of a record has; nil when it is gone.
@@ -255,5 +285,7 @@ function execution.remove(call, x)
   if was ~= 'done' then
     index.count_route(call, x.definition, -1)
   end
-  index.due(call, x.id, x.was_due, nil)
+  if not keys.TIMED[was] then
+    index.due(call, x.id, x.was_due, nil)
+  end
 end

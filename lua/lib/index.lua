@@ -8,7 +8,7 @@ local function notes(call)
   local noted = call.noted
   if not noted then
     noted = { add = {}, del = {}, ranks = {}, ready = {}, publish = {}, earliest = nil,
-      routes = {} }
+      routes = {}, timed = nil, retime = nil }
     call.noted = noted
   end
   return noted
@@ -73,6 +73,24 @@ function index.note_due(call, was, goes)
   if (not was or goes < was) and (not noted.earliest or goes < noted.earliest) then
     noted.earliest = goes
   end
+end
+
+-- Notes that an entry of an index that times what stands in it moves to a score; nil: it is new.
+function index.note_timed(call, key, was, goes)
+  local noted = notes(call)
+  noted.timed = noted.timed or {}
+  local earliest = noted.timed[key]
+  if not earliest or goes < earliest then
+    noted.timed[key] = goes
+  end
+  index.note_due(call, was, goes)
+end
+
+-- Notes that the due entry of an owner index is to move to where the index begins.
+function index.note_retime(call, key)
+  local noted = notes(call)
+  noted.retime = noted.retime or {}
+  noted.retime[key] = true
 end
 
 -- Notes one live record more (1) or less (-1) of a route; the empty route is not counted.
@@ -158,6 +176,34 @@ local function write_records(call)
   end
 end
 
+-- Keeps the due entries of owner indexes at or before what was added to them. They may be early:
+-- whatever leaves an index leaves its due entry.
+local function write_timed(call, timed)
+  local list = { 'LT' }
+  for key, earliest in pairs(timed) do
+    local n = #list
+    list[n + 1], list[n + 2] = earliest, keys.due_entry(call.base, key)
+  end
+  store.write('ZADD', keys.due(call.base), unpack(list))
+end
+
+-- Moves the due entries of owner indexes that a tick has looked into.
+local function write_retimed(call, retime)
+  local due, moved, gone = keys.due(call.base), {}, {}
+  for key in pairs(retime) do
+    local head = store.read({}, 'ZRANGE', key, 0, 0, 'WITHSCORES')
+    local entry = keys.due_entry(call.base, key)
+    if head[1] then
+      local n = #moved
+      moved[n + 1], moved[n + 2] = head[2], entry
+    else
+      gone[#gone + 1] = entry
+    end
+  end
+  in_chunks('ZADD', due, moved)
+  in_chunks('ZREM', due, gone)
+end
+
 -- Writes the records that are noted, applies what is noted of indexes and publishes the notices.
 -- Returns a time at or before that of the next due entry, or nil when no entry was written (it is
 -- then what it was).
@@ -182,6 +228,12 @@ function index.flush(call)
       woken = true
     end
   end
+  if noted.timed then
+    write_timed(call, noted.timed)
+  end
+  if noted.retime then
+    write_retimed(call, noted.retime)
+  end
   local next_due = noted.earliest
   if next_due then
     -- What was first when this call looked may have left: then that is early, and nobody is late.
@@ -205,7 +257,7 @@ function index.flush(call)
   return next_due
 end
 
--- Returns the time of the first due entry and the id it stands for; nil when there is none.
+-- Returns the time of the first due entry; nil when there is none.
 function index.next_due(call)
   local head = store.read({}, 'ZRANGE', keys.due(call.base), 0, 0, 'WITHSCORES')
   call.head_at = head[1] and tonumber(head[2])

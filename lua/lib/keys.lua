@@ -6,6 +6,10 @@ keys.OWNERS = {
   S = 'done', F = 'done', C = 'done', E = 'done', K = 'done',
 }
 
+-- The owner indexes that time what stands in them: their scores are due entries, and the index as a
+-- whole has an entry in the due index, at or before the first of them.
+keys.TIMED = { active = true, done = true }
+
 function keys.execution(base, id)
   return base .. ':x:' .. id
 end
@@ -26,6 +30,17 @@ end
 
 function keys.due(base)
   return base .. ':due'
+end
+
+-- The due entry of an owner index, by its key.
+function keys.due_entry(base, owner_key)
+  return string.sub(owner_key, #base + 2)
+end
+
+-- The owner index that a due entry stands for; nil for an entry of one execution.
+function keys.timed(base, due_entry)
+  local name = string.match(due_entry, '^(%l+):')
+  return name and keys.TIMED[name] and base .. ':' .. due_entry
 end
 
 function keys.lanes(base)

@@ -73,7 +73,7 @@ local function read_ready(m, call, text, c, from)
   local expires_at = now + c.lease_ttl_ms
   m.seen, m.prefix, m.size = string.sub(text, 1, prefix), prefix, size
   m.now, m.expires_at, m.input, m.is_long = now, expires_at, input, mark == READY_LONG
-  m.is_used, m.at, m.due = false, reply.int(now), reply.int(expires_at)
+  m.is_used, m.due = false, reply.int(expires_at)
   m.head = struct.pack(HEAD, m.is_long and ACTIVE_LONG or ACTIVE, now, now, expires_at + 1, 1, 1,
     definition, birth, extras, input, ID_BYTES, #c.owner, LEASE_BYTES, 0) .. definition_text
   m.tail = c.owner .. record.lease_part('f', expires_at, '')
@@ -107,9 +107,9 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
   local m, texts, rows, taken = started, call.texts, c.rows, c.taken
   local dirty = execution.dirty(call, 2 * #ids)
   local first, r, t, w, bytes_max = i, #rows, #taken, #dirty, limits.CLAIM_REPLY_BYTES_MAX
-  local add = index.adds(call, keys.owner(call.base, 'active', from.lane_path), 2 * #ids)
-  local due = index.adds(call, keys.due(call.base), 2 * #ids)
-  local at, until_then = #add, #due
+  local active = keys.owner(call.base, 'active', from.lane_path)
+  local add = index.adds(call, active, 2 * #ids)
+  local at = #add
   local holds = string.find
   m.seen, c.inputs_until = nil, 0
   while enabled and i <= last and c.bytes < bytes_max do
@@ -129,15 +129,14 @@ function plain.claim(call, c, ids, all, i, last, from, rank)
     local id = ids[i]
     if not m.is_used then
       m.is_used = true
-      index.note_due(call, nil, m.expires_at)
+      index.note_timed(call, active, nil, m.expires_at)
     end
     text = m.head .. string.sub(text, m.prefix + 1) .. c.prefix .. PLACES[t] .. m.tail
     dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
-    add[at + 1], add[at + 2] = m.at, id
-    due[until_then + 1], due[until_then + 2] = m.due, id
+    add[at + 1], add[at + 2] = m.due, id
     rows[r + 1], rows[r + 2], rows[r + 3] = id, text, ''
     taken[t + 1] = id
-    i, r, t, w, at, until_then = i + 1, r + 3, t + 1, w + 2, at + 2, until_then + 2
+    i, r, t, w, at = i + 1, r + 3, t + 1, w + 2, at + 2
     c.bytes = c.bytes + size
   end
   if i > first then
@@ -182,13 +181,13 @@ local function read_active(m, call, text)
   m.d, m.now, m.goes, m.due = d, now, now + d.policy.retention_ms, due - 1
   m.mark, m.birth, m.extras, m.input, m.result = mark, birth, extras, input, nil
   m.turn = record.turn_part(0, 1, 'C', 'S', 0, at, now)
-  m.ended_at, m.goes_at = reply.int(now), reply.int(m.goes)
+  m.goes_at = reply.int(m.goes)
   return true
 end
 
 -- Writes what the records of completions begin with that are like the last one read.
 local function write_ended(call, m, mark, bytes)
-  index.note_due(call, m.due, m.goes)
+  index.note_timed(call, execution.owner_key(call, m.d, 'done'), m.due, m.goes)
   m.result, m.goes_mark = bytes, mark
   m.head = struct.pack(HEAD, mark, m.now, m.now, m.goes + 1, 1, 1, #m.d.text, m.birth, m.extras,
     m.input, ID_BYTES, m.owner_end - m.owner + 1, #m.turn, bytes) .. m.d.text
@@ -202,10 +201,8 @@ function plain.complete(call, groups, all, n, left)
   local m, texts, i = ended, call.texts, groups.first + (n - 1) * groups.stride
   -- A claim that comes along writes about as much.
   local dirty = execution.dirty(call, 4 * count)
-  local due, w = index.adds(call, keys.due(call.base), 4 * count), #dirty
   local d, del, add, gone, at
-  local until_then = #due
-  local holds = string.find
+  local w, holds = #dirty, string.find
   m.seen = nil
   while enabled and n <= count do
     local key, attempt_id, result = all[n], v[i + 2], v[i + 5]
@@ -236,9 +233,8 @@ function plain.complete(call, groups, all, n, left)
     text = m.head .. string.sub(text, m.prefix + 1, m.owner_end) .. m.turn .. result
     dirty[w + 1], dirty[w + 2], texts[key] = key, text, text
     del[gone + 1] = id
-    add[at + 1], add[at + 2] = m.ended_at, id
-    due[until_then + 1], due[until_then + 2] = m.goes_at, id
-    at, until_then, gone = at + 2, until_then + 2, gone + 1
+    add[at + 1], add[at + 2] = m.goes_at, id
+    at, gone = at + 2, gone + 1
     if d.route ~= '' then
       index.count_route(call, d, -1)
     end

@@ -212,6 +212,9 @@ end
 -- Tells whether the facts that a state needs are there.
 local function fits_state(x)
   local state = x.state
+  if not x.due and keys.TIMED[keys.OWNERS[state]] then
+    return false
+  end
   if state == 'a' then
     return x.lease and x.attempts > 0
   end

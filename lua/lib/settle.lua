@@ -121,27 +121,67 @@ function settle.visit(call, id, now)
   return x
 end
 
--- Handles up to limit due entries, the earliest first. Returns how many records had a timer fire.
-function settle.tick(call, limit)
-  local ids = store.read({}, 'ZRANGE', keys.due(call.base), '-inf', reply.int(call.now),
-    'BYSCORE', 'LIMIT', 0, limit)
-  local handled = 0
-  execution.prefetch(call, execution.keys_of(call, ids, 1, 1))
-  for _, id in ipairs(ids) do
-    local x = settle.visit(call, id, call.now)
-    if not x then
-      index.due(call, id, nil, nil)
-    elseif x.is_gone then
-      execution.remove(call, x)
-      handled = handled + 1
-    elseif x.fired then
-      execution.save(call, x)
-      handled = handled + 1
+-- Most owner indexes that a tick looks into: the rest is left to the next.
+local OWNERS_MAX = 1024
+
+-- Returns the first `limit` entries that are due and the source of each. An owner index joins where
+-- its due entry stands, which is before all that it holds, and that entry is to move.
+local function due_entries(call, limit)
+  local due = source.of(keys.due(call.base))
+  local all, ids, froms, owners = { due }, {}, {}, 0
+  while #ids < limit and owners < OWNERS_MAX do
+    local from, id, at = source.best(all, limit)
+    if not from or at > call.now then
+      break
+    end
+    source.consume(from)
+    local key = from == due and keys.timed(call.base, id)
+    if key then
+      local owner = source.of(key)
+      local head = source.head(owner, limit)
+      if head and head <= call.now then
+        all[#all + 1] = owner
+      end
+      index.note_retime(call, key)
+      owners = owners + 1
     else
-      -- The entry was too early: it goes where the earliest timer is.
-      execution.save(call, x)
-      index.due(call, id, 0, settle.earliest(x))
+      ids[#ids + 1], froms[#froms + 1] = id, from
     end
   end
-  return handled, index.flush(call)
+  return ids, froms
+end
+
+-- Handles a due entry of an index; tells whether a timer fired.
+local function handle(call, id, key)
+  local x = settle.visit(call, id, call.now)
+  if not x then
+    index.remove(call, key, id)
+    return false
+  end
+  if x.is_gone then
+    execution.remove(call, x)
+  else
+    execution.save(call, x)
+  end
+  if x.is_gone or execution.timed_by(call, x) ~= key then
+    index.remove(call, key, id)
+  elseif not x.fired then
+    -- The entry was too early: it goes where the earliest timer is.
+    execution.time(call, x)
+  end
+  return x.is_gone or x.fired
+end
+
+-- Handles up to limit due entries, the earliest first. Returns how many records had a timer fire.
+function settle.tick(call, limit)
+  local ids, froms = due_entries(call, limit)
+  local handled = 0
+  execution.prefetch(call, execution.keys_of(call, ids, 1, 1))
+  for i, id in ipairs(ids) do
+    if handle(call, id, froms[i].key) then
+      handled = handled + 1
+    end
+  end
+  index.flush(call)
+  return handled
 end

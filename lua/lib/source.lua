@@ -1,14 +1,20 @@
--- Sources: the ready indexes that a claim takes from, merged by their order.
+-- Sources: indexes merged by their order: what claims, listings and ticks take from.
 
 -- Most heads of one ready index that are read at a time.
 local HEADS = 64
+
+-- A source of what an index holds, from a place on.
+function source.of(key, from)
+  return { key = key, heads = {}, at = 1, consumed = from or 0, more = true }
+end
 
 -- The ready indexes that a claim may take from: those whose route the worker offers.
 function source.all(call, c)
   local found, seen = {}, {}
   local function add(lane_path, route)
-    found[#found + 1] = { key = keys.ready(call.base, lane_path, route), lane_path = lane_path,
-      route = route, heads = {}, at = 1, consumed = 0, more = true }
+    local one = source.of(keys.ready(call.base, lane_path, route))
+    one.lane_path, one.route = lane_path, route
+    found[#found + 1] = one
   end
   for _, lane in ipairs(c.lanes) do
     local lane_path = c.namespace .. ':' .. lane
@@ -27,11 +33,12 @@ end
 
 -- Returns score and id of the first entry of a source that was not consumed; reads more of the
 -- index when needed. Nothing leaves the index before the flush, so places stay good.
-local function head(from, wanted)
+function source.head(from, wanted)
   if from.at > #from.heads then
     if not from.more then
       return nil
     end
+    wanted = math.min(wanted, HEADS)
     from.heads = store.read({}, 'ZRANGE', from.key, from.consumed,
       from.consumed + wanted - 1, 'WITHSCORES')
     from.at = 1
@@ -43,22 +50,21 @@ local function head(from, wanted)
   return tonumber(from.heads[from.at + 1]), from.heads[from.at]
 end
 
--- Returns the source with the lowest (score, id), and that id; nil when all are empty.
+-- Returns the source with the lowest (score, id), that id and its score; nil when all are empty.
 function source.best(all, wanted)
-  wanted = math.min(wanted, HEADS)
   if #all == 1 then
-    local _, id = head(all[1], wanted)
-    return id and all[1], id
+    local score, id = source.head(all[1], wanted)
+    return id and all[1], id, score
   end
   local first, first_score, first_id
   for _, from in ipairs(all) do
-    local score, id = head(from, wanted)
+    local score, id = source.head(from, wanted)
     if score and (not first or score < first_score
         or (score == first_score and id < first_id)) then
       first, first_score, first_id = from, score, id
     end
   end
-  return first, first_id
+  return first, first_id, first_score
 end
 
 -- Consumes up to `count` first entries of one source; returns their ids.

@@ -23,7 +23,7 @@ use std::cmp::Ordering;
 const PARTITIONS_STANDALONE: u16 = 1;
 const PARTITIONS_CLUSTER: u16 = 64;
 /// The layout of the keys that this crate understands.
-const SCHEMA: u32 = 4;
+const SCHEMA: u32 = 5;
 /// Characters of a generated key id that come from an id's random end.
 const KID_DIGITS: usize = 8;
 

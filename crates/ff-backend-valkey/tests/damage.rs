@@ -200,6 +200,56 @@ on_each_version! {
         assert_eq!(ids, [before, after]);
     }
 
+    async fn strays_in_what_times_executions_leave_it(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let base = partition_base(partition());
+        let waiting = submit(&backend).await.uuid().to_string();
+        let held = support::started(&backend).await.handle;
+        let other = support::started(&backend).await.handle;
+        backend.complete_execution(complete(&other)).await.expect("an end");
+        let (held, other) = (held.execution_id().uuid(), other.execution_id().uuid());
+        let (held, other) = (held.to_string(), other.to_string());
+        let (due, active, done) = (
+            format!("{base}:due"),
+            format!("{base}:active:default:default"),
+            format!("{base}:done:default:default"),
+        );
+        for id in [waiting.as_str(), &other, JUNK] {
+            write(&mut at, &["ZADD", &active, "1", id]);
+        }
+        write(&mut at, &["ZADD", &done, "1", &held]);
+        for entry in [held.as_str(), &other, JUNK, "active:default:default", "done:default:default",
+            "done:none:none", "ready:default:default::"]
+        {
+            write(&mut at, &["ZADD", &due, "2", entry]);
+        }
+        assert!(backend.doctor(false).await.expect("a diagnosis").findings_total > 4);
+        for limit in [1, 2, 50] {
+            let tick = Tick { partition: partition(), limit };
+            assert_eq!(backend.tick(tick).await.expect("a tick").handled, 0);
+        }
+        let ticked = backend.tick(Tick { partition: partition(), limit: 1 }).await.expect("a tick");
+        assert!(!ticked.more && ticked.next_due.is_some(), "{ticked:?}");
+        let diagnosis = backend.doctor(false).await.expect("a diagnosis");
+        assert_eq!(diagnosis.findings_total, 0, "{diagnosis:?}");
+    }
+
+    async fn the_doctor_times_an_owner_index_again(server: Server) {
+        let backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        support::started(&backend).await;
+        let due = format!("{}:due", partition_base(partition()));
+        for damage in [&["DEL", due.as_str()][..], &["ZADD", &due, "9e12", "active:default:default"]]
+        {
+            write(&mut at, damage);
+            let diagnosis = backend.doctor(true).await.expect("a diagnosis");
+            assert_eq!((diagnosis.findings_total, diagnosis.findings[0].fixed), (1, true));
+            let diagnosis = backend.doctor(false).await.expect("a diagnosis");
+            assert_eq!(diagnosis.findings_total, 0, "{diagnosis:?}");
+        }
+    }
+
     async fn a_slot_and_a_count_that_are_none_stop_nothing(server: Server) {
         let backend = connect(&server.url()).await;
         let mut at = server.connect().expect("a connection");

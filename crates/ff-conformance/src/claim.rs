@@ -289,6 +289,10 @@ macro_rules! __claim_behaviours {
                 tick_with_nothing_due_changes_nothing
                 tick_repeated_changes_nothing_more
                 a_renewed_lease_is_not_reclaimed_by_its_old_timer
+                a_deadline_before_the_end_of_the_lease_outlives_the_lease
+                an_end_and_the_old_timer_of_its_lease_in_one_call_go_together
+                timers_fire_in_order_across_states
+                timers_of_many_lanes_hold_up_no_other
                 tick_refuses_a_limit_of_none_and_one_above_the_cap
                 a_timer_has_the_same_effect_with_and_without_a_tick
                 a_history_is_the_same_with_and_without_ticks

@@ -3,7 +3,7 @@
 /// The version that `ff_describe` answers. Raise it with every change of a released library, and
 /// `command.version` in `lua/lib/command.lua` with it: a server that runs an older one is then
 /// upgraded on connect.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "e562e3b7158bfa28e9d302252475f2460c96946d211253a1fce400be85e67028";
+pub const CONTENT_HASH: &str = "8a79aea5b5a24c8c2fb5d59c8b9a7512d012870b79a792d5054e64c75c41c1f8";

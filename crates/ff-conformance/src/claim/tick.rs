@@ -47,6 +47,67 @@ pub async fn a_renewed_lease_is_not_reclaimed_by_its_old_timer(world: &World) {
     assert_eq!(world.info(handle.execution_id()).await.public_state, PublicState::Waiting);
 }
 
+pub async fn a_deadline_before_the_end_of_the_lease_outlives_the_lease(world: &World) {
+    let deadline = LEASE_TTL_MS / 2;
+    let held = world.started_with(|policy| policy.deadline = Some(When::After(deadline))).await;
+    world.release_execution(release(&held.handle)).await.expect("a release");
+    assert_eq!(world.doctor(false).await.expect("a diagnosis").findings_total, 0);
+    world.advance(deadline).await;
+    assert_eq!(world.tick_all().await, 1);
+    let state = world.info(held.handle.execution_id()).await.public_state;
+    assert_eq!(state, PublicState::Expired);
+}
+
+pub async fn an_end_and_the_old_timer_of_its_lease_in_one_call_go_together(world: &World) {
+    let handle = world.started().await.handle;
+    world.advance(LEASE_TTL_MS - 1).await;
+    world.renew_one(renew(&[&handle])).await.expect("a renewal");
+    world.advance(1).await;
+    let waiting = world.submit().await;
+    let request = CompleteExecution { next: Some(world.claim_request()), ..complete(&handle) };
+    let ended = world.complete_execution(request).await.expect("an end");
+    assert_eq!(ids(&ended.next.expect("a claim came with it")), [waiting]);
+    assert_eq!(world.doctor(false).await.expect("a diagnosis").findings_total, 0);
+    assert_eq!(world.info(handle.execution_id()).await.public_state, PublicState::Completed);
+    assert_eq!(world.tick_all().await, 0);
+}
+
+pub async fn timers_fire_in_order_across_states(world: &World) {
+    let held = world.started().await.handle.execution_id();
+    let soon = world.after(LEASE_TTL_MS - 10);
+    let late = world.after(LEASE_TTL_MS + 10);
+    let first = world.submit_with(|policy| policy.start = Some(When::At(soon))).await;
+    let last = world.submit_with(|policy| policy.start = Some(When::At(late))).await;
+    world.advance(LEASE_TTL_MS + 20).await;
+    for handled in [first, held, last] {
+        let updated_at = world.info(handled).await.updated_at;
+        let ticked = world.tick(tick(world, 1)).await.expect("a tick");
+        assert_eq!(ticked.handled, 1);
+        assert_eq!(ticked.more, handled != last);
+        assert_eq!(world.info(handled).await.updated_at, updated_at);
+    }
+    assert_eq!(world.doctor(false).await.expect("a diagnosis").findings_total, 0);
+}
+
+pub async fn timers_of_many_lanes_hold_up_no_other(world: &World) {
+    for number in 0..70 {
+        let lane = LaneId::new(format!("lane-{number}")).expect("legal");
+        let item = SubmitExecution { lane: lane.clone(), ..world.item() };
+        world.submit_item(item).await;
+        let source = ClaimSource::Ready { lanes: vec![lane], count_max: 1 };
+        let request = ClaimExecution { source, ..world.claim_request() };
+        let handle = world.claimed(request).await.executions.remove(0).handle;
+        world.complete_execution(complete(&handle)).await.expect("an end");
+    }
+    let start = When::After(LEASE_TTL_MS + 1);
+    let delayed = world.submit_with(|policy| policy.start = Some(start)).await;
+    world.advance(LEASE_TTL_MS + 1).await;
+    assert_eq!(world.claim_ids(1).await, [delayed]);
+    let ticked = world.tick(tick(world, 1)).await.expect("a tick");
+    assert_eq!((ticked.handled, ticked.more), (0, false));
+    assert_eq!(world.doctor(false).await.expect("a diagnosis").findings_total, 0);
+}
+
 pub async fn tick_refuses_a_limit_of_none_and_one_above_the_cap(world: &World) {
     for limit in [0, TICK_LIMIT_MAX + 1] {
         let refusal = world.refuses(world.tick(tick(world, limit))).await;

@@ -59,6 +59,13 @@ async fn indexes(text: &mut String, backend: &dyn EngineBackend) {
                 limit: 100,
             };
             let page = backend.list_executions(request).await.map(|page| page.executions);
+            // Only ready work has an order that is promised.
+            let page = page.map(|mut rows| {
+                if *state != PublicState::Waiting {
+                    rows.sort_by_key(|row| row.execution_id);
+                }
+                rows
+            });
             show(text, "list", page);
         }
     }

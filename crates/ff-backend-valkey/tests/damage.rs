@@ -219,9 +219,8 @@ on_each_version! {
             write(&mut at, &["ZADD", &active, "1", id]);
         }
         write(&mut at, &["ZADD", &done, "1", &held]);
-        for entry in [held.as_str(), &other, JUNK, "active:default:default", "done:default:default",
-            "done:none:none", "ready:default:default::"]
-        {
+        let indexes = ["active:default:default", "done:default:default", "done:none:none"];
+        for entry in [&held, &other, JUNK, "ready:default:default::"].into_iter().chain(indexes) {
             write(&mut at, &["ZADD", &due, "2", entry]);
         }
         assert!(backend.doctor(false).await.expect("a diagnosis").findings_total > 4);
@@ -240,8 +239,8 @@ on_each_version! {
         let mut at = server.connect().expect("a connection");
         support::started(&backend).await;
         let due = format!("{}:due", partition_base(partition()));
-        for damage in [&["DEL", due.as_str()][..], &["ZADD", &due, "9e12", "active:default:default"]]
-        {
+        let too_late = ["ZADD", &due, "9e12", "active:default:default"];
+        for damage in [&["DEL", due.as_str()][..], &too_late] {
             write(&mut at, damage);
             let diagnosis = backend.doctor(true).await.expect("a diagnosis");
             assert_eq!((diagnosis.findings_total, diagnosis.findings[0].fixed), (1, true));

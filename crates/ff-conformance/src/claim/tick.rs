@@ -50,6 +50,7 @@ pub async fn a_renewed_lease_is_not_reclaimed_by_its_old_timer(world: &World) {
 pub async fn a_deadline_before_the_end_of_the_lease_outlives_the_lease(world: &World) {
     let deadline = LEASE_TTL_MS / 2;
     let held = world.started_with(|policy| policy.deadline = Some(When::After(deadline))).await;
+    assert_eq!(world.doctor(false).await.expect("a diagnosis").findings_total, 0);
     world.release_execution(release(&held.handle)).await.expect("a release");
     assert_eq!(world.doctor(false).await.expect("a diagnosis").findings_total, 0);
     world.advance(deadline).await;

@@ -50,40 +50,47 @@ local function check_owner(call, x, report)
   end
 end
 
--- An entry earlier than the earliest timer is fine: whoever handles it puts it back. What its owner
--- index times has none of its own, but that index has one.
+-- Returns the score of a due entry; nil when there is none.
+local function due_at(call, entry)
+  return tonumber(store.read(false, 'ZSCORE', keys.due(call.base), entry) or nil)
+end
+
+-- Checks the entry of an owner index for a record that it times.
+local function check_timed(call, x, by, report, mend)
+  if due_at(call, x.id) then
+    report('due entry of what its owner index times', function()
+      index.remove(call, keys.due(call.base), x.id)
+    end)
+  end
+  local at = due_at(call, keys.due_entry(call.base, by))
+  if not at then
+    report('due entry of its owner index missing', mend)
+  elseif at > x.due then
+    report('due entry of its owner index too late', mend)
+  elseif x.due > settle.earliest(x) then
+    report('due entry too late', mend)
+  end
+end
+
+-- An entry earlier than the earliest timer is fine: whoever handles it puts it back.
 local function check_due(call, x, report)
-  local key, earliest = keys.due(call.base), settle.earliest(x)
-  local score = tonumber(store.read(false, 'ZSCORE', key, x.id) or nil)
   local by = execution.timed_by(call, x)
   local function mend()
     execution.save(call, x)
     execution.time(call, x)
   end
-  if by ~= key then
-    if score then
-      report('due entry of what its owner index times', function()
-        index.remove(call, key, x.id)
-      end)
-    end
-    local entry = keys.due_entry(call.base, by)
-    score = tonumber(store.read(false, 'ZSCORE', key, entry) or nil)
-    if not score then
-      report('due entry of its owner index missing', mend)
-    elseif score > x.due then
-      report('due entry of its owner index too late', mend)
-    elseif x.due > earliest then
-      report('due entry too late', mend)
-    end
+  if by ~= keys.due(call.base) then
+    check_timed(call, x, by, report, mend)
     return
   end
-  if earliest and not score then
+  local at, earliest = due_at(call, x.id), settle.earliest(x)
+  if earliest and not at then
     report('due entry missing', mend)
-  elseif score and not earliest then
+  elseif at and not earliest then
     report('due entry without a timer', mend)
-  elseif score and score > earliest then
+  elseif at and at > earliest then
     report('due entry too late', mend)
-  elseif score ~= x.due then
+  elseif at ~= x.due then
     report('due entry differs from the record', mend)
   end
 end

@@ -121,15 +121,15 @@ function settle.visit(call, id, now)
   return x
 end
 
--- Most owner indexes that a tick looks into: the rest is left to the next.
-local OWNERS_MAX = 1024
+-- Most owner indexes that a tick looks into, and most that it merges: the rest is left to the next.
+local OWNERS_MAX, MERGED_MAX = 1024, 64
 
 -- Returns the first `limit` entries that are due and the source of each. An owner index joins where
 -- its due entry stands, which is before all that it holds, and that entry is to move.
 local function due_entries(call, limit)
   local due = source.of(keys.due(call.base))
   local all, ids, froms, owners = { due }, {}, {}, 0
-  while #ids < limit and owners < OWNERS_MAX do
+  while #ids < limit and owners < OWNERS_MAX and (#all <= MERGED_MAX or #ids == 0) do
     local from, id, at = source.best(all, limit)
     if not from or at > call.now then
       break
@@ -163,9 +163,9 @@ local function handle(call, id, key)
   else
     execution.save(call, x)
   end
-  if x.is_gone or execution.timed_by(call, x) ~= key then
+  if execution.timed_by(call, x) ~= key then
     index.remove(call, key, id)
-  elseif not x.fired then
+  elseif not x.fired and not x.is_gone then
     -- The entry was too early: it goes where the earliest timer is.
     execution.time(call, x)
   end

@@ -1,6 +1,6 @@
 -- Sources: indexes merged by their order: what claims, listings and ticks take from.
 
--- Most heads of one ready index that are read at a time.
+-- Most heads of one index that are read at a time.
 local HEADS = 64
 
 -- A source of what an index holds, from a place on.

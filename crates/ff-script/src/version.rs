@@ -6,4 +6,4 @@
 pub const VERSION: u32 = 6;
 
 /// SHA-256 of [`SOURCE`](crate::library::SOURCE), in hexadecimal digits.
-pub const CONTENT_HASH: &str = "8a79aea5b5a24c8c2fb5d59c8b9a7512d012870b79a792d5054e64c75c41c1f8";
+pub const CONTENT_HASH: &str = "7045e8d00048e935b39b1ed41d4ec95a5049e9eb5c3883dac126d4061f993b53";

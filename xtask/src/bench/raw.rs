@@ -1,7 +1,7 @@
 //! The raw ceiling: the writes that a task cannot do without, as plain commands in pipelines.
 //!
 //! No function, no fence, no answer that anybody looks at: what the server could do at best if
-//! nothing had to be decided. The records are as long as those of `docs/keys.md`, and stand in the
+//! nothing had to be decided. The records are about as long as in `docs/keys.md`, and stand in the
 //! same indexes.
 
 use std::io::{self, Read, Write};

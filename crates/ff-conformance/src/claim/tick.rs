@@ -1,6 +1,7 @@
 //! Ticks: timers that are due are handled, and no outcome depends on whether they were.
 
 use crate::prelude::*;
+use std::collections::BTreeSet;
 
 fn tick(world: &World, limit: u32) -> Tick {
     Tick { partition: world.partition(), limit }
@@ -80,12 +81,21 @@ pub async fn timers_fire_in_order_across_states(world: &World) {
     let first = world.submit_with(|policy| policy.start = Some(When::At(soon))).await;
     let last = world.submit_with(|policy| policy.start = Some(When::At(late))).await;
     world.advance(LEASE_TTL_MS + 20).await;
-    for handled in [first, held, last] {
-        let updated_at = world.info(handled).await.updated_at;
+    let order = [first, held, last];
+    for count in 1..=order.len() {
         let ticked = world.tick(tick(world, 1)).await.expect("a tick");
-        assert_eq!(ticked.handled, 1);
-        assert_eq!(ticked.more, handled != last);
-        assert_eq!(world.info(handled).await.updated_at, updated_at);
+        assert_eq!((ticked.handled, ticked.more), (1, count < order.len()));
+        // What is overdue stands in no listing until a tick has moved it.
+        let waiting = ListExecutions {
+            namespace: Namespace::default(),
+            lane: LaneId::default(),
+            state: PublicState::Waiting,
+            cursor: None,
+            limit: 10,
+        };
+        let rows = world.list_executions(waiting).await.expect("a page").executions;
+        let moved: BTreeSet<_> = rows.iter().map(|row| row.execution_id).collect();
+        assert_eq!(moved, order[..count].iter().copied().collect());
     }
     assert_eq!(world.doctor(false).await.expect("a diagnosis").findings_total, 0);
 }

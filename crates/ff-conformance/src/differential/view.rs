@@ -59,9 +59,9 @@ async fn indexes(text: &mut String, backend: &dyn EngineBackend) {
                 limit: 100,
             };
             let page = backend.list_executions(request).await.map(|page| page.executions);
-            // Only ready work has an order that is promised.
+            // The order of active and ended executions is each backend's own.
             let page = page.map(|mut rows| {
-                if *state != PublicState::Waiting {
+                if *state == PublicState::Active || state.is_terminal() {
                     rows.sort_by_key(|row| row.execution_id);
                 }
                 rows

@@ -1,17 +1,17 @@
 //! Calls that travel together: what is ready while a call to a partition is on its way shares the
 //! next one. Whoever comes while none is on its way waits for nobody, so an idle system loses no
-//! time, and under load the calls grow by themselves.
+//! time, and under load the calls grow by themselves. Many who are ready at once go in two calls of
+//! equal size, so that the store works on one while the answers of the other are worked on here.
 
 use ff_core::partition::Partition;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Calls of one partition on their way at a time: while the store works on one, the answers of the
-/// other are worked on here. The second goes out only when it is worth its cost.
+/// Calls of one partition on their way at a time.
 const CALLS_MAX: usize = 2;
-
-/// What the last call took, until it has.
-const UNKNOWN: usize = usize::MAX / 2;
+/// Fewest that are worth a call beside another: a call by itself costs the store what some six of
+/// those in it cost. Fewer wait until that one has been answered.
+const SECOND_MIN: usize = 6;
 
 /// Those who wait for a call, by partition.
 #[derive(Debug)]
@@ -22,16 +22,38 @@ pub(crate) struct Together<M> {
 #[derive(Debug)]
 struct Queue<M> {
     members: VecDeque<M>,
-    calls: usize,
-    /// How many the last call took; as many as can be until it has.
-    last: usize,
+    /// Turns that are not over.
+    turns: usize,
+    /// Whether one of them has yet to take its members.
+    is_gathering: bool,
+    /// How many are on their way.
+    flying: usize,
 }
 
 impl<M> Queue<M> {
-    /// Tells whether a call beside so many others is worth its cost: alone it always is, beside
-    /// another it takes at least half as many along.
-    fn is_worth_a_call(&self, others: usize) -> bool {
-        others == 0 || (others < CALLS_MAX && 2 * self.members.len() >= self.last)
+    /// Begins a turn if one is worth its cost now, beside so many others.
+    fn begins(&mut self, others: usize) -> bool {
+        let waiting = self.members.len();
+        let is_worth = match others {
+            0 => waiting > 0,
+            _ => waiting >= SECOND_MIN && 2 * waiting >= self.flying,
+        };
+        let begins = is_worth && others < CALLS_MAX && !self.is_gathering;
+        self.is_gathering |= begins;
+        begins
+    }
+
+    /// Returns how many go in the next call: half of those who wait or are on their way, unless the
+    /// other half is not worth a call.
+    fn share(&self) -> usize {
+        let all = self.members.len() + self.flying;
+        if all / 2 < SECOND_MIN { self.members.len() } else { all.div_ceil(2) }
+    }
+}
+
+impl<M> Default for Queue<M> {
+    fn default() -> Self {
+        Self { members: VecDeque::new(), turns: 0, is_gathering: false, flying: 0 }
     }
 }
 
@@ -47,15 +69,17 @@ impl<M> Together<M> {
     #[must_use]
     pub(crate) fn join(self: &Arc<Self>, partition: Partition, member: M) -> Option<Turn<M>> {
         let mut queues = self.lock();
-        let none = Queue { members: VecDeque::new(), calls: 0, last: 0 };
-        let queue = queues.entry(partition).or_insert(none);
+        let queue = queues.entry(partition).or_default();
         queue.members.push_back(member);
-        let calls = queue.is_worth_a_call(queue.calls);
-        if calls {
-            queue.calls += 1;
-            queue.last = UNKNOWN;
+        self.turn(partition, queue)
+    }
+
+    fn turn(self: &Arc<Self>, partition: Partition, queue: &mut Queue<M>) -> Option<Turn<M>> {
+        if !queue.begins(queue.turns) {
+            return None;
         }
-        calls.then(|| Turn { together: self.clone(), partition, over: false })
+        queue.turns += 1;
+        Some(Turn { together: self.clone(), partition, state: State::Gathering })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Queue<M>>> {
@@ -69,59 +93,88 @@ impl<M> Together<M> {
 pub(crate) struct Turn<M> {
     together: Arc<Together<M>>,
     partition: Partition,
-    over: bool,
+    state: State,
+}
+
+/// How far a turn has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is about to take.
+    Gathering,
+    /// So many that it took are on their way.
+    Flying(usize),
+    Over,
 }
 
 impl<M> Turn<M> {
-    /// Takes as many as fit in one call, one at least, while there are any.
+    /// Takes its share of those who wait: as many as fit in one call, one at least, while there are
+    /// any. With another turn, a second call is to be made for the rest.
     pub(crate) fn take(
-        &self,
+        &mut self,
         count_max: usize,
         bytes_max: usize,
         bytes_of: impl Fn(&M) -> usize,
-    ) -> Vec<M> {
+    ) -> (Vec<M>, Option<Turn<M>>) {
         let mut queues = self.together.lock();
-        let Some(queue) = queues.get_mut(&self.partition) else { return Vec::new() };
-        if queue.members.is_empty() {
-            return Vec::new();
-        }
+        let Some(queue) = queues.get_mut(&self.partition) else { return (Vec::new(), None) };
+        self.state.leave(queue);
         let mut bytes = 0;
         let fits = |member: &&M| {
             bytes += bytes_of(member);
             bytes <= bytes_max
         };
-        let count = queue.members.iter().take(count_max).take_while(fits).count();
-        let count = count.max(1);
-        queue.last = count;
-        queue.members.drain(..count).collect()
+        let share = queue.share().min(count_max);
+        let count = queue.members.iter().take(share).take_while(fits).count();
+        let count = count.max(1).min(queue.members.len());
+        let taken = queue.members.drain(..count).collect();
+        queue.flying += count;
+        self.state = State::Flying(count);
+        (taken, self.together.turn(self.partition, queue))
     }
 
     /// Tells whether to make another call for those who still wait. Who is told no calls no more:
     /// nobody waits, or another call is on its way and will see to them.
     pub(crate) fn goes_on(&mut self) -> bool {
-        let mut queues = self.together.lock();
-        let Some(queue) = queues.get_mut(&self.partition) else { return false };
-        if queue.members.is_empty() || !queue.is_worth_a_call(queue.calls - 1) {
-            queue.calls -= 1;
-            self.over = true;
+        if self.state == State::Over {
             return false;
         }
-        true
+        let mut queues = self.together.lock();
+        let Some(queue) = queues.get_mut(&self.partition) else { return false };
+        self.state.leave(queue);
+        let goes_on = queue.begins(queue.turns - 1);
+        if goes_on {
+            self.state = State::Gathering;
+        } else {
+            queue.turns -= 1;
+            self.state = State::Over;
+        }
+        goes_on
+    }
+}
+
+impl State {
+    /// Takes what a turn has on its way, or is about to, off its queue.
+    fn leave<M>(self, queue: &mut Queue<M>) {
+        match self {
+            Self::Gathering => queue.is_gathering = false,
+            Self::Flying(count) => queue.flying -= count,
+            Self::Over => {}
+        }
     }
 }
 
 impl<M> Drop for Turn<M> {
     fn drop(&mut self) {
-        if self.over {
+        if self.state == State::Over {
             return;
         }
         let mut queues = self.together.lock();
         let Some(queue) = queues.get_mut(&self.partition) else { return };
-        queue.calls -= 1;
-        queue.last = 0;
+        self.state.leave(queue);
+        queue.turns -= 1;
         // Nobody is left who would call for them: they are told by the end of their channels.
         let forgotten =
-            if queue.calls == 0 { std::mem::take(&mut queue.members) } else { VecDeque::new() };
+            if queue.turns == 0 { std::mem::take(&mut queue.members) } else { VecDeque::new() };
         drop(queues);
         drop(forgotten);
     }
@@ -131,26 +184,44 @@ impl<M> Drop for Turn<M> {
 mod tests {
     use super::*;
 
+    const COUNT_MAX: usize = 100;
+    const BYTES_MAX: usize = 1_000;
+
     fn partition() -> Partition {
         Partition::new_unchecked(0)
-    }
-
-    fn take(turn: &Turn<usize>) -> Vec<usize> {
-        turn.take(3, 10, |member| *member)
     }
 
     fn join(together: &Arc<Together<usize>>, bytes: usize) -> Option<Turn<usize>> {
         together.join(partition(), bytes)
     }
 
+    /// Adds so many who wait; returns the turns that they were given.
+    fn join_many(together: &Arc<Together<usize>>, count: usize) -> Vec<Turn<usize>> {
+        (0..count).filter_map(|_| join(together, 1)).collect()
+    }
+
+    /// Has a turn take, and returns how many it took and the turn for the rest.
+    fn take(turn: &mut Turn<usize>) -> (usize, Option<Turn<usize>>) {
+        let (taken, second) = turn.take(COUNT_MAX, BYTES_MAX, |bytes| *bytes);
+        (taken.len(), second)
+    }
+
+    /// Has a turn take where no second one is due.
+    fn take_alone(turn: &mut Turn<usize>) -> usize {
+        let (taken, second) = take(turn);
+        assert!(second.is_none(), "a second turn after {taken}");
+        taken
+    }
+
     #[test]
     fn one_calls_and_the_rest_wait() {
         let together = Arc::default();
         let mut turn = join(&together, 1).expect("the first calls");
-        assert!((0..3).all(|_| join(&together, 1).is_none()));
-        assert_eq!(take(&turn).len(), 3);
+        assert!(join_many(&together, 3).is_empty());
+        assert_eq!(take_alone(&mut turn), 4);
+        assert!(join_many(&together, 1).is_empty(), "four are on their way");
         assert!(turn.goes_on());
-        assert_eq!(take(&turn).len(), 1);
+        assert_eq!(take_alone(&mut turn), 1);
         assert!(!turn.goes_on());
         assert!(join(&together, 1).is_some(), "nobody calls any more");
     }
@@ -159,27 +230,70 @@ mod tests {
     fn a_second_call_is_no_small_one() {
         let together = Arc::default();
         let mut first = join(&together, 1).expect("the first calls");
-        assert!(join(&together, 1).is_none() && join(&together, 1).is_none());
-        assert_eq!(take(&first).len(), 3);
-        assert!(join(&together, 1).is_none(), "one waits, three are on their way");
-        let mut second = join(&together, 1).expect("two are worth a call");
-        assert_eq!(take(&second).len(), 2);
-        assert!(join(&together, 1).is_none(), "two calls are on their way");
-        assert!(first.goes_on(), "one is half of two");
-        assert_eq!(take(&first).len(), 1);
-        assert!(take(&second).is_empty());
-        assert!(!first.goes_on() && !second.goes_on());
+        assert_eq!(take_alone(&mut first), 1);
+        assert!(join_many(&together, SECOND_MIN - 1).is_empty(), "too few for a call beside one");
+        let mut second = join(&together, 1).expect("enough for a call");
+        assert!(join_many(&together, COUNT_MAX).is_empty(), "two calls are on their way");
+        drop(first);
+        let (taken, third) = take(&mut second);
+        assert_eq!(taken, (COUNT_MAX + SECOND_MIN).div_ceil(2));
+        assert!(third.is_some());
     }
 
     #[test]
-    fn a_call_is_bounded_by_its_bytes_and_holds_one_at_least() {
+    fn a_second_call_takes_at_least_half_as_many_as_are_on_their_way() {
         let together = Arc::default();
-        let turn = join(&together, 11).expect("the first calls");
+        let mut first = join(&together, 1).expect("the first calls");
+        let _ = join_many(&together, 39);
+        let (taken, second) = take(&mut first);
+        let mut second = second.expect("half is left");
+        assert_eq!((taken, take_alone(&mut second)), (20, 20));
+        assert!(!second.goes_on());
+        assert!(join_many(&together, 9).is_empty(), "20 are on their way");
+        assert!(join(&together, 1).is_some());
+    }
+
+    #[test]
+    fn many_who_come_at_once_go_in_two_calls_of_equal_size_for_good() {
+        let together = Arc::default();
+        let mut turns = join_many(&together, 16);
+        let (taken, second) = take(&mut turns[0]);
+        turns.push(second.expect("half is left"));
+        assert_eq!((taken, take_alone(&mut turns[1])), (8, 8));
+        for round in 0..10 {
+            let at = round % 2;
+            assert!(!turns[at].goes_on());
+            let mut begun = join_many(&together, 8);
+            assert_eq!(begun.len(), 1, "one call for eight");
+            assert_eq!(take_alone(&mut begun[0]), 8);
+            turns[at] = begun.remove(0);
+        }
+    }
+
+    #[test]
+    fn calls_of_unequal_size_become_equal_again() {
+        let together = Arc::default();
+        let mut small = join(&together, 1).expect("the first calls");
+        let _ = join_many(&together, 3);
+        assert_eq!(take_alone(&mut small), 4);
+        let mut large = join_many(&together, 12).remove(0);
+        assert_eq!(take_alone(&mut large), 8, "half of 16 go in one call");
+        assert!(!small.goes_on(), "four wait, and four are coming");
+        let mut begun = join_many(&together, 4);
+        assert_eq!(begun.len(), 1);
+        assert_eq!(take_alone(&mut begun[0]), 8);
+    }
+
+    #[test]
+    fn a_call_is_bounded_and_holds_one_at_least() {
+        let together = Arc::default();
+        let mut turn = join(&together, 11).expect("the first calls");
         assert!([6, 4, 1].into_iter().all(|bytes| join(&together, bytes).is_none()));
-        assert_eq!(take(&turn), [11]);
-        assert_eq!(take(&turn), [6, 4]);
-        assert_eq!(take(&turn), [1]);
-        assert!(take(&turn).is_empty());
+        let mut take = |count_max| turn.take(count_max, 10, |bytes| *bytes).0;
+        assert_eq!(take(3), [11]);
+        assert_eq!(take(3), [6, 4]);
+        assert_eq!(take(3), [1]);
+        assert!(take(3).is_empty());
     }
 
     #[test]
@@ -191,5 +305,58 @@ mod tests {
         drop(turn);
         assert_eq!(Arc::strong_count(&member), 1, "those who waited are let go");
         assert!(together.join(partition(), member).is_some(), "the next one calls");
+    }
+
+    #[test]
+    fn what_a_call_leaves_is_worth_another() {
+        for count in 1..=40 {
+            let together = Arc::default();
+            let mut turns = join_many(&together, count);
+            let (taken, second) = take(&mut turns[0]);
+            assert_eq!(second.is_some(), taken < count, "{taken} of {count}");
+            assert_eq!(taken < count, count >= 2 * SECOND_MIN);
+        }
+    }
+
+    /// Whatever happens in whatever order: nobody waits without a call, and what is counted is so.
+    #[test]
+    fn nobody_is_left_waiting() {
+        let mut seed: u64 = 1;
+        let mut random = move |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize % below
+        };
+        for _ in 0..300 {
+            let together: Arc<Together<usize>> = Arc::default();
+            let (mut gathering, mut flying) = (Vec::new(), Vec::new());
+            for _ in 0..300 {
+                match random(16) {
+                    0..8 => gathering.extend(join(&together, 1)),
+                    8..11 => {
+                        if let Some(mut turn) = gathering.pop() {
+                            let (taken, second) = take(&mut turn);
+                            gathering.extend(second);
+                            flying.push((taken, turn));
+                        }
+                    }
+                    11..15 if !flying.is_empty() => {
+                        let (_, mut turn) = flying.remove(random(flying.len()));
+                        if turn.goes_on() {
+                            gathering.push(turn);
+                        }
+                    }
+                    15 if random(2) == 0 => drop(gathering.pop()),
+                    15 => drop(flying.pop()),
+                    _ => {}
+                }
+                let queues = together.lock();
+                let Some(queue) = queues.get(&partition()) else { continue };
+                assert_eq!(queue.is_gathering, gathering.len() == 1);
+                assert_eq!(queue.flying, flying.iter().map(|(taken, _)| taken).sum());
+                assert_eq!(queue.turns, gathering.len() + flying.len());
+                assert!(queue.turns <= CALLS_MAX);
+                assert!(queue.turns > 0 || queue.members.is_empty(), "some wait, nobody calls");
+            }
+        }
     }
 }

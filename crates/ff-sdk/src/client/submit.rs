@@ -238,24 +238,32 @@ impl Submissions {
     async fn submit(self: &Arc<Self>, item: SubmitExecution) -> EngineResult<ExecutionSubmitted> {
         let partition = item.execution_id.partition();
         let (seat, outcome) = oneshot::channel();
-        if let Some(mut turn) = self.waiting.join(partition, Waiting { item, seat }) {
-            let all = self.clone();
-            let calling = async move {
-                // Callers that are about to submit come along.
-                tokio::task::yield_now().await;
-                while {
-                    all.call(&turn).await;
-                    turn.goes_on()
-                } {}
-            };
-            tokio::spawn(calling.in_current_span());
+        if let Some(turn) = self.waiting.join(partition, Waiting { item, seat }) {
+            self.spawn(turn);
         }
         outcome.await.unwrap_or_else(|_| Err(no_outcome()))
     }
 
-    async fn call(&self, turn: &Turn<Waiting>) {
+    /// Calls for those who wait, in a task of its own.
+    fn spawn(self: &Arc<Self>, mut turn: Turn<Waiting>) {
+        let all = self.clone();
+        let calling = async move {
+            while {
+                // Callers that are about to submit come along.
+                tokio::task::yield_now().await;
+                all.call(&mut turn).await;
+                turn.goes_on()
+            } {}
+        };
+        tokio::spawn(calling.in_current_span());
+    }
+
+    async fn call(self: &Arc<Self>, turn: &mut Turn<Waiting>) {
         let bytes_of = |waiting: &Waiting| waiting.item.input.len();
-        let waiting = turn.take(SUBMIT_CALL_ITEMS_MAX, SUBMIT_CALL_BYTES_MAX, bytes_of);
+        let (waiting, second) = turn.take(SUBMIT_CALL_ITEMS_MAX, SUBMIT_CALL_BYTES_MAX, bytes_of);
+        if let Some(second) = second {
+            self.spawn(second);
+        }
         if waiting.is_empty() {
             return;
         }

@@ -94,10 +94,10 @@ impl Ends {
     fn spawn(self: &Arc<Self>, mut turn: Turn<Member>) {
         let ends = self.clone();
         let calling = async move {
-            // Handlers that are about to end come along.
-            tokio::task::yield_now().await;
             while {
-                ends.call(&turn).await;
+                // Handlers that are about to end come along.
+                tokio::task::yield_now().await;
+                ends.call(&mut turn).await;
                 turn.goes_on()
             } {}
         };
@@ -121,9 +121,12 @@ impl Ends {
         }
     }
 
-    async fn call(&self, turn: &Turn<Member>) {
+    async fn call(self: &Arc<Self>, turn: &mut Turn<Member>) {
         let bytes_of = |member: &Member| member.completion.result.as_ref().map_or(0, Bytes::len);
-        let mut members = turn.take(COMPLETIONS_MAX, COMPLETIONS_BYTES_MAX, bytes_of);
+        let (mut members, second) = turn.take(COMPLETIONS_MAX, COMPLETIONS_BYTES_MAX, bytes_of);
+        if let Some(second) = second {
+            self.spawn(second);
+        }
         if members.is_empty() {
             return;
         }

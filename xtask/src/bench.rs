@@ -85,6 +85,10 @@ pub(crate) struct Arguments {
     /// Rounds; medians are printed.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: Option<u16>,
+    /// Threads that our clients and workers run on; the server has one of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) threads: u16,
     /// Bytes of input of an execution.
     #[arg(long, value_name = "BYTES", default_value_t = PAYLOAD_DEFAULT)]
     payload: usize,

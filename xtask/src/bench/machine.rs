@@ -7,6 +7,7 @@ use std::process::Command;
 use ff_testserver::Server;
 use serde::Serialize;
 
+use super::Arguments;
 use super::meter::field;
 use super::peer::Peer;
 use super::store::SERVER_VERSION;
@@ -29,12 +30,12 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Looks around; says so where figures are taken in a hurry.
-    pub(super) fn look(peers: &[Peer], quick: bool) -> Result<Self, XtaskError> {
+    pub(super) fn look(peers: &[Peer], arguments: &Arguments) -> Result<Self, XtaskError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let processor = proc("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
         let memory = proc("/proc/meminfo", "MemTotal").as_deref().and_then(gibibytes);
         let build = if cfg!(debug_assertions) { ", debug build" } else { "" };
-        let hurry = if quick { ", in a hurry" } else { "" };
+        let hurry = if arguments.quick { ", in a hurry" } else { "" };
         let commit = first_line(command("git").args(["rev-parse", "--short", "HEAD"]));
         let commit = commit.map_or_else(String::new, |commit| format!(" at {commit}"));
         let version = env!("CARGO_PKG_VERSION");
@@ -54,6 +55,8 @@ impl Machine {
         let durability = "nothing is kept on disk unless the table says so";
         facts.push(("durability", durability.to_owned()));
         facts.push(("network", "loopback; clients, workers and server share the cores".into()));
+        let threads = arguments.threads;
+        facts.push(("threads", format!("{threads} for our clients and workers")));
         if let Some(load) = other_load() {
             facts.push(("other load", format!("{load:.1} when it began: rates may be too low")));
         }

@@ -21,7 +21,7 @@ impl Bench {
     /// Looks at the machine and makes the peers ready, if they are asked for.
     pub(super) fn new(arguments: Arguments) -> Result<Self, XtaskError> {
         let peers = if arguments.peers { peer::start()? } else { Vec::new() };
-        let machine = Machine::look(&peers, arguments.quick)?;
+        let machine = Machine::look(&peers, &arguments)?;
         Ok(Self { arguments, machine, figures: Figures::default(), peers })
     }
 
@@ -43,16 +43,16 @@ impl Bench {
 
     /// Returns the rounds to run, saying on the error output which one begins.
     pub(super) fn rounds(&self, what: &'static str) -> impl Iterator<Item = u16> + use<> {
-        self.rounds_at_most(what, u16::MAX)
+        self.rounds_as(what, |rounds| rounds)
     }
 
-    /// Returns the rounds to run where so many are enough.
-    pub(super) fn rounds_at_most(
+    /// Returns the rounds to run where it takes fewer or more of them.
+    pub(super) fn rounds_as(
         &self,
         what: &'static str,
-        most: u16,
+        rounds: fn(u16) -> u16,
     ) -> impl Iterator<Item = u16> + use<> {
-        let rounds = self.arguments.rounds.unwrap_or(self.pick(1, ROUNDS_DEFAULT)).min(most);
+        let rounds = rounds(self.arguments.rounds.unwrap_or(self.pick(1, ROUNDS_DEFAULT)));
         (1..=rounds).inspect(move |round| eprintln!("{what}: round {round} of {rounds}"))
     }
 }

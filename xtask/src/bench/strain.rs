@@ -33,7 +33,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
     let store = Store::start()?;
     let load = bench.load();
     let span = bench.pick(SPAN_QUICK, SPAN);
-    for _ in bench.rounds_at_most(SECTION, ROUNDS_MAX) {
+    for _ in bench.rounds_as(SECTION, |rounds| rounds.min(ROUNDS_MAX)) {
         let peak = starts(&store.fresh().await?, &load, Pace::full()).await?;
         for (share, count, pace) in shares(peak.rate, span) {
             let load = Load { tasks: count, ..load };

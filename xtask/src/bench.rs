@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::XtaskError;
-use crate::run::{cargo, show};
+use crate::run::{cargo, on_tokio, show};
 
 mod chart;
 mod doc;
@@ -85,10 +85,11 @@ pub(crate) struct Arguments {
     /// Rounds; medians are printed.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: Option<u16>,
-    /// Threads that our clients and workers run on; the server has one of its own.
+    /// Threads that our clients and workers run on beside a server, which has one of its own.
+    /// Without a server they have one a core.
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) threads: u16,
+    threads: u16,
     /// Bytes of input of an execution.
     #[arg(long, value_name = "BYTES", default_value_t = PAYLOAD_DEFAULT)]
     payload: usize,
@@ -162,6 +163,14 @@ impl Scenario {
         }
     }
 
+    /// Returns how many threads it runs on.
+    fn threads(self, bench: &Bench) -> u16 {
+        match self {
+            Self::Embedded => machine::cores(),
+            _ => bench.arguments.threads,
+        }
+    }
+
     /// Returns the section of its figures.
     const fn section(self) -> &'static str {
         match self {
@@ -181,7 +190,7 @@ impl Scenario {
 }
 
 /// Measures in a release build, which a debug build runs; in a hurry, in the build that runs.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), XtaskError> {
+pub(crate) fn run(arguments: Arguments) -> Result<(), XtaskError> {
     if cfg!(debug_assertions) && !arguments.quick {
         return run_release();
     }
@@ -193,7 +202,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), XtaskError> {
     let mut bench = Bench::new(arguments)?;
     report::begin(&bench);
     for scenario in &scenarios {
-        scenario.run(&mut bench).await?;
+        on_tokio(scenario.threads(&bench), scenario.run(&mut bench))?;
         report::section(&bench, *scenario);
     }
     report::end(&bench, &scenarios)

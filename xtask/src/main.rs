@@ -17,8 +17,8 @@ mod run;
 mod test;
 mod tidy;
 
-use error::XtaskError;
 use ff_cli::text::chain;
+use run::on_tokio;
 
 /// Tests, checks and runs this workspace.
 #[derive(Debug, Parser)]
@@ -47,13 +47,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // What the engine logs goes to the error output, as `RUST_LOG` asks for.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done = match Arguments::parse().command {
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::LuaCheck => lua_check::run(),
         Command::LuaLoad(arguments) => on_tokio(1, lua_load::run(arguments)),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Bench(arguments) => on_tokio(arguments.threads, bench::run(arguments)),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Ci => ci::run(),
     };
     match done {
@@ -63,20 +66,4 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// Runs an async command on so many threads. What the engine logs goes to the error output, as
-/// `RUST_LOG` asks for.
-fn on_tokio(
-    threads: u16,
-    command: impl Future<Output = Result<(), XtaskError>>,
-) -> Result<(), XtaskError> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.into())
-        .enable_all()
-        .build();
-    let not_run = |source| XtaskError::NotRun { program: "tokio".to_owned(), source };
-    runtime.map_err(not_run)?.block_on(command)
 }

@@ -1,4 +1,4 @@
-//! Runs outside programs in the workspace's folder, printing what is run.
+//! Runs outside programs in the workspace's folder, printing what is run, and async commands.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,17 @@ pub(crate) fn line(command: &Command) -> String {
         }
     }
     line
+}
+
+/// Runs an async command on so many threads.
+pub(crate) fn on_tokio(
+    threads: u16,
+    command: impl Future<Output = Result<(), XtaskError>>,
+) -> Result<(), XtaskError> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(threads.into()).enable_all().build();
+    let not_run = |source| XtaskError::NotRun { program: "tokio".to_owned(), source };
+    runtime.map_err(not_run)?.block_on(command)
 }
 
 #[cfg(test)]

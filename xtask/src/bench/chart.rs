@@ -63,11 +63,10 @@ pub(super) fn svg(figures: &Figures, section: &str) -> Option<String> {
 
 fn bars(figures: &Figures, section: &str) -> Vec<Bar> {
     let bar = |row: &&Row| {
-        let theirs = figures.spread(row, Unit::PerSecond)?.median;
-        let ours = figures.spread(&row.of(FLOWFABRIC), Unit::PerSecond)?.median;
+        let times = figures.times(&row.of(FLOWFABRIC), row, Unit::PerSecond)?;
         let compared = row.who != FLOWFABRIC && row.who != RAW;
         let (what, who) = (row.what.clone(), row.who.clone());
-        compared.then(|| Bar { what, who, times: ours / theirs })
+        compared.then_some(Bar { what, who, times })
     };
     figures.rows(section).iter().filter_map(bar).collect()
 }

@@ -144,26 +144,34 @@ impl Figures {
         ordered
     }
 
-    /// Returns the spread of a figure over the rounds.
-    pub(super) fn spread(&self, row: &Row, unit: Unit) -> Option<Spread> {
-        let figure = self.figures.iter().find(|known| known.row == *row && known.unit == unit)?;
-        Some(spread(&figure.rounds))
+    /// Returns how many times the figure of another row that of a row is: the median over rounds,
+    /// each of which compares what was measured shortly after one another.
+    pub(super) fn times(&self, row: &Row, other: &Row, unit: Unit) -> Option<f64> {
+        let pairs = self.figure(row, unit)?.rounds.iter().zip(&self.figure(other, unit)?.rounds);
+        Some(spread(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>()).median)
     }
 
-    /// Returns the median of the first row of a section with this number whose text begins so.
-    pub(super) fn median(
-        &self,
-        section: &str,
-        (id, part): (&str, &str),
-        who: &str,
-        unit: Unit,
-    ) -> Option<f64> {
-        let wanted = |figure: &&Figure| {
-            let row = &figure.row;
+    /// Returns the spread of a figure over the rounds.
+    pub(super) fn spread(&self, row: &Row, unit: Unit) -> Option<Spread> {
+        Some(spread(&self.figure(row, unit)?.rounds))
+    }
+
+    fn figure(&self, row: &Row, unit: Unit) -> Option<&Figure> {
+        self.figures.iter().find(|known| known.row == *row && known.unit == unit)
+    }
+
+    /// Returns the first row of a section with this number whose text begins so.
+    pub(super) fn row(&self, section: &str, (id, part): (&str, &str), who: &str) -> Option<&Row> {
+        let wanted = |row: &&Row| {
             let named = (row.section, row.id, row.who.as_str()) == (section, id, who);
-            named && row.what.starts_with(part) && figure.unit == unit
+            named && row.what.starts_with(part)
         };
-        Some(spread(&self.figures.iter().find(wanted)?.rounds).median)
+        self.figures.iter().map(|figure| &figure.row).find(wanted)
+    }
+
+    /// Returns the median of a figure over the rounds.
+    pub(super) fn median(&self, row: &Row, unit: Unit) -> Option<f64> {
+        Some(self.spread(row, unit)?.median)
     }
 }
 
@@ -219,12 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_is_that_of_the_same_rounds() {
+        let mut figures = Figures::default();
+        let row = Row::new("s", "R1", "work");
+        for (ours, theirs) in [(10.0, 5.0), (30.0, 10.0), (4.0, 1.0)] {
+            figures.put(&row, Unit::PerSecond, ours);
+            figures.put(&row.of("other"), Unit::PerSecond, theirs);
+        }
+        assert_eq!(figures.times(&row, &row.of("other"), Unit::PerSecond), Some(3.0));
+        assert_eq!(figures.times(&row, &row.of("nobody"), Unit::PerSecond), None);
+    }
+
+    #[test]
     fn a_median_is_found_by_section_number_and_beginning() {
         let mut figures = Figures::default();
         figures.put(&Row::new("s", "R12", "pending, its keys"), Unit::Bytes, 7.0);
         figures.put(&Row::new("s", "R12", "finished, its keys").of("other"), Unit::Bytes, 8.0);
-        let finished =
-            |section, who| figures.median(section, ("R12", "finished"), who, Unit::Bytes);
+        let finished = |section, who| {
+            figures.median(figures.row(section, ("R12", "finished"), who)?, Unit::Bytes)
+        };
         assert_eq!(finished("s", "other"), Some(8.0));
         assert_eq!(finished("s", FLOWFABRIC), None);
         assert_eq!(finished("t", "other"), None);

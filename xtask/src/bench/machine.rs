@@ -21,6 +21,12 @@ const HEAD: [&str; 2] = ["what", "which"];
 const OF: &str = ": ";
 const BETWEEN: &str = ", ";
 
+/// Returns how many cores the machine has.
+pub(super) fn cores() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.try_into().unwrap_or(u16::MAX)
+}
+
 /// The machine and the versions.
 #[derive(Debug, Serialize)]
 pub(super) struct Machine {
@@ -31,7 +37,6 @@ pub(super) struct Machine {
 impl Machine {
     /// Looks around; says so where figures are taken in a hurry.
     pub(super) fn look(peers: &[Peer], arguments: &Arguments) -> Result<Self, XtaskError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let processor = proc("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
         let memory = proc("/proc/meminfo", "MemTotal").as_deref().and_then(gibibytes);
         let build = if cfg!(debug_assertions) { ", debug build" } else { "" };
@@ -44,7 +49,7 @@ impl Machine {
         let info = info.text().unwrap_or_default();
         let server = field(&info, "valkey_version").unwrap_or("unknown");
         let mut facts = vec![
-            ("processor", format!("{processor}, {cores} cores")),
+            ("processor", format!("{processor}, {} cores", cores())),
             ("memory", memory.unwrap_or("unknown".into())),
             ("kernel", kernel.unwrap_or("unknown".into())),
             ("FlowFabric", format!("{version}{commit}{build}{hurry}")),
@@ -56,7 +61,10 @@ impl Machine {
         facts.push(("durability", durability.to_owned()));
         facts.push(("network", "loopback; clients, workers and server share the cores".into()));
         let threads = arguments.threads;
-        facts.push(("threads", format!("{threads} for our clients and workers")));
+        facts.push((
+            "threads",
+            format!("{threads} for our clients and workers, one a core without a server"),
+        ));
         if let Some(load) = other_load() {
             facts.push(("other load", format!("{load:.1} when it began: rates may be too low")));
         }

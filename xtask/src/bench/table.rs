@@ -93,7 +93,7 @@ fn rates(figures: &Figures, rows: &[&Row]) -> Option<Table> {
         let rate = figures.spread(row, Unit::PerSecond)?;
         let mut line = begin(row);
         line.extend(three(Unit::PerSecond, rate));
-        line.push(times_as_fast(figures, row, rate.median));
+        line.push(times_as_fast(figures, row));
         for unit in [Unit::ServerCpu, Unit::ClientCpu, Unit::Calls, Unit::Commands] {
             let cell = figures.spread(row, unit).map(|spread| number(unit, spread.median));
             line.push(cell.unwrap_or_default());
@@ -117,10 +117,9 @@ fn rates(figures: &Figures, rows: &[&Row]) -> Option<Table> {
 }
 
 /// Says how many times the rate of `row` the engine reaches in the same.
-fn times_as_fast(figures: &Figures, row: &Row, rate: f64) -> String {
-    let ours = figures.spread(&row.of(FLOWFABRIC), Unit::PerSecond);
-    match ours {
-        Some(ours) if row.who != FLOWFABRIC => format!("{:.2} x", ours.median / rate),
+fn times_as_fast(figures: &Figures, row: &Row) -> String {
+    match figures.times(&row.of(FLOWFABRIC), row, Unit::PerSecond) {
+        Some(times) if row.who != FLOWFABRIC => format!("{times:.2} x"),
         _ => String::new(),
     }
 }

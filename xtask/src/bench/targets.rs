@@ -157,15 +157,13 @@ impl Judged {
 
 impl Target {
     fn judge(&self, figures: &Figures) -> Option<Judged> {
-        let median = |who| figures.median(self.section, self.row, who, self.unit);
-        let ours = median(FLOWFABRIC)?;
+        let row = |who| figures.row(self.section, self.row, who);
+        let median = |row| figures.median(row, self.unit);
+        let ours = median(row(FLOWFABRIC)?)?;
         let measured = match self.measure {
-            Times(who) => ours / median(who)?,
-            Like(id) => {
-                let row = (id, "");
-                ours / figures.median(throughput::SECTION, row, FLOWFABRIC, self.unit)?
-            }
-            Over(who) => ours - median(who)?,
+            Times(who) => figures.times(row(FLOWFABRIC)?, row(who)?, self.unit)?,
+            Like(id) => ours / median(figures.row(throughput::SECTION, (id, ""), FLOWFABRIC)?)?,
+            Over(who) => ours - median(row(who)?)?,
             AtLeast | AtMost => ours,
         };
         let reaches = |goal: f64| match self.measure {

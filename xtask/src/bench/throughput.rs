@@ -42,32 +42,75 @@ fn whole() -> Row {
     Row::new(SECTION, "R5", "submit in bulk, then work, 64 at a time")
 }
 
+/// What is measured of everybody before the next: the machine's speed drifts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Submissions one at a time.
+    Single,
+    /// Submissions in bulk, then the work.
+    Whole,
+    Small,
+    Large,
+}
+
+const PARTS: [Part; 4] = [Part::Single, Part::Whole, Part::Small, Part::Large];
+
 /// Measures the engine, the raw commands and the peers in turns, on one server.
 pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
     let load = bench.load();
     if let Some(url) = bench.arguments.url.clone() {
         for _ in bench.rounds(SECTION) {
-            let backend = flowfabric::connect(&url).await?;
             let mut meter = Meter::default();
-            submits(bench, &backend, &load, &mut meter).await?;
-            works(bench, &backend, &load, &mut meter).await?;
+            for part in PARTS {
+                ours(bench, part, &flowfabric::connect(&url).await?, &load, &mut meter).await?;
+            }
         }
         return Ok(());
     }
     let mut store = Store::start()?;
     for _ in bench.rounds(SECTION) {
-        let backend = store.fresh().await?;
-        submits(bench, &backend, &load, &mut store.meter).await?;
-        let backend = store.fresh().await?;
-        works(bench, &backend, &load, &mut store.meter).await?;
-        drop(backend);
-        peers(bench, &mut store, &load)?;
-        ceiling(bench, &mut store, &load)?;
+        for part in PARTS {
+            let backend = store.fresh().await?;
+            ours(bench, part, &backend, &load, &mut store.meter).await?;
+            drop(backend);
+            peers(bench, part, &mut store, &load)?;
+            if part == Part::Whole {
+                ceiling(bench, &mut store, &load)?;
+            }
+        }
     }
     Ok(())
 }
 
-/// Measures how fast work is handed in.
+/// Measures a part of the engine.
+async fn ours(
+    bench: &mut Bench,
+    part: Part,
+    backend: &Backend,
+    load: &Load,
+    meter: &mut Meter,
+) -> Result<(), XtaskError> {
+    let (row, tasks_at_a_time, load) = match part {
+        Part::Single => return submits(bench, backend, load, meter).await,
+        Part::Whole => (whole(), MANY_TASKS, *load),
+        Part::Small => (small(), CONCURRENT_TASKS, *load),
+        Part::Large => (large(), CONCURRENT_TASKS, Load { payload: LARGE_PAYLOAD, ..*load }),
+    };
+    let client = client(backend)?;
+    let begun = meter.begin()?;
+    let ids = submit_bulk(&client, &load, 0..load.tasks).await?;
+    let submitted = meter.end(&begun)?;
+    let mut spent = work(&client, &load, tasks_at_a_time, meter).await?;
+    if part == Part::Whole {
+        bench.figures.note(&bulk(), load.tasks, &submitted);
+        spent = submitted.and(spent);
+    }
+    bench.figures.note(&row, load.tasks, &spent);
+    check_all_in(&client, OwnerIndex::Done, load.tasks, &row.what).await?;
+    check_results(backend, &ids).await
+}
+
+/// Measures how fast work is handed in one at a time.
 async fn submits(
     bench: &mut Bench,
     backend: &Backend,
@@ -81,60 +124,31 @@ async fn submits(
     check_all_in(&client, OwnerIndex::Ready, load.tasks, "submit one at a time").await
 }
 
-/// Measures how fast it is done, with small and large payloads, a few and many at a time.
-async fn works(
-    bench: &mut Bench,
-    backend: &Backend,
-    load: &Load,
-    meter: &mut Meter,
-) -> Result<(), XtaskError> {
-    let large_load = Load { payload: LARGE_PAYLOAD, ..*load };
-    let shapes = [
-        (small(), CONCURRENT_TASKS, *load),
-        (large(), CONCURRENT_TASKS, large_load),
-        (whole(), MANY_TASKS, *load),
-    ];
-    for (row, tasks_at_a_time, load) in shapes {
-        let client = client(backend)?;
-        let begun = meter.begin()?;
-        let ids = submit_bulk(&client, &load, 0..load.tasks).await?;
-        let submitted = meter.end(&begun)?;
-        let worked = work(&client, &load, tasks_at_a_time, meter).await?;
-        if row == whole() {
-            bench.figures.note(&row, load.tasks, &submitted.and(worked));
-        } else {
-            bench.figures.note(&row, load.tasks, &worked);
-        }
-        if row == small() {
-            bench.figures.note(&bulk(), load.tasks, &submitted);
-        }
-        check_all_in(&client, OwnerIndex::Done, load.tasks, &row.what).await?;
-        check_results(backend, &ids).await?;
-    }
-    Ok(())
-}
-
-/// Measures the same with the peers.
-fn peers(bench: &mut Bench, store: &mut Store, load: &Load) -> Result<(), XtaskError> {
+/// Measures the same part of the peers.
+fn peers(bench: &mut Bench, part: Part, store: &mut Store, load: &Load) -> Result<(), XtaskError> {
     let port = store.server().port();
     for peer in &mut bench.peers {
+        store.empty()?;
         let name = peer.name();
         let load = Load { tasks: peer.tasks(load.tasks), ..*load };
         let mut measure = |run, queue: &str, concurrency, payload| {
             let ask = Ask { payload, concurrency, ..Ask::of(run, queue, &load) };
             peer.measure(port, &ask, &mut store.meter).map(|(spent, _)| spent)
         };
-        let spent = measure("submit_single", "single", CONCURRENT_TASKS, load.payload)?;
-        bench.figures.note(&single().of(name), load.tasks, &spent);
-        let submitted = measure("submit_bulk", "whole", MANY_TASKS, load.payload)?;
-        bench.figures.note(&bulk().of(name), load.tasks, &submitted);
-        let worked = measure("work_submitted", "whole", MANY_TASKS, load.payload)?;
-        bench.figures.note(&whole().of(name), load.tasks, &submitted.and(worked));
-        let spent = measure("work", "small", CONCURRENT_TASKS, load.payload)?;
-        bench.figures.note(&small().of(name), load.tasks, &spent);
-        let spent = measure("work", "large", CONCURRENT_TASKS, LARGE_PAYLOAD)?;
-        bench.figures.note(&large().of(name), load.tasks, &spent);
-        store.empty()?;
+        let (row, spent) = match part {
+            Part::Single => {
+                (single(), measure("submit_single", "single", CONCURRENT_TASKS, load.payload)?)
+            }
+            Part::Whole => {
+                let submitted = measure("submit_bulk", "whole", MANY_TASKS, load.payload)?;
+                bench.figures.note(&bulk().of(name), load.tasks, &submitted);
+                let worked = measure("work_submitted", "whole", MANY_TASKS, load.payload)?;
+                (whole(), submitted.and(worked))
+            }
+            Part::Small => (small(), measure("work", "small", CONCURRENT_TASKS, load.payload)?),
+            Part::Large => (large(), measure("work", "large", CONCURRENT_TASKS, LARGE_PAYLOAD)?),
+        };
+        bench.figures.note(&row.of(name), load.tasks, &spent);
     }
     Ok(())
 }

@@ -92,10 +92,22 @@ local function take_in(call, id, key, d, submitted, idempotency, extras, input)
     redis.call('SET', idempotency_key, reply.int(now + window_ms) .. ',' .. id,
       'PX', reply.int(window_ms + limits.EXPIRY_SLACK_MS))
   end
-  if start ~= '' or deadline_at or not plain.create(call, id, key, d, submitted, extras, input) then
+  if start ~= '' or deadline_at
+    or not intake.create_one(call, id, key, d, submitted, extras, input) then
     execution.create(call, build(call, id, key, d, submitted, start, deadline_at, extras), input)
   end
   return CREATED, d
+end
+
+-- Returns what is wrong with the first item whose id is none: the key of a record is made of each,
+-- so nothing else may be read.
+local function malformed_id(groups)
+  local v = groups.values
+  for i = groups.first, #v, groups.stride do
+    if #v[i] ~= check.ID_BYTES then
+      return command.malformed_group(groups.spec, v, i - 1)
+    end
+  end
 end
 
 -- Takes executions in; one sub-reply an item, in order. The same id with the same fingerprint is
@@ -125,21 +137,32 @@ command.define('ff_submit_executions', {
     'input', check.bytes(0, limits.PAYLOAD_BYTES_MAX),
   },
   groups_max = limits.SUBMIT_CALL_ITEMS_MAX,
+  checks_itself = true,
   body = function(call, groups)
-    local v, answers, lanes = groups.values, {}, {}
-    local first, stride = groups.first, groups.stride
-    local all = execution.keys_of(call, v, first, stride)
-    call.all_new = redis.call('EXISTS', unpack(all)) == 0
+    local v, first, stride = groups.values, groups.first, groups.stride
+    local wrong = malformed_id(groups)
+    if wrong then
+      return reply.refuse('invalid_argument', wrong)
+    end
+    local all, answers = execution.keys_of(call, v, first, stride), pack.room(groups.count)
+    call.all_new, call.lanes = redis.call('EXISTS', unpack(all)) == 0, {}
+    local others, malformed = plain.walk(call, groups, all, intake.create)
+    if not others then
+      return reply.refuse('invalid_argument', malformed)
+    end
     for n = 1, groups.count do
+      answers[n] = CREATED
+    end
+    for _, n in ipairs(others) do
       local i = first + (n - 1) * stride
       local d
       answers[n], d =
         take_in(call, v[i], all[n], v[i + 1], v[i + 2], v[i + 3], v[i + 4], v[i + 5])
       if d then
-        lanes[d.lane_path] = true
+        call.lanes[d.lane_path] = true
       end
     end
-    for lane_path in pairs(lanes) do
+    for lane_path in pairs(call.lanes) do
       store.write('SADD', keys.lanes(call.base), lane_path)
     end
     index.flush(call)

@@ -57,9 +57,8 @@ command.define('ff_complete_executions', {
     all[#all + 1] = take.memory_key(call, claim)
     execution.prefetch(call, all)
     local others
-    others, wrong = ending.complete_plain(call, groups, all)
+    others, wrong = plain.walk(call, groups, all, plain.complete)
     if not others then
-      call.dirty, call.noted = {}, nil
       return reply.refuse('invalid_argument', wrong)
     end
     local answers = {}

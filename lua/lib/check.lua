@@ -8,6 +8,9 @@ local UUID = '^[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
   .. '%-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]%-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
   .. '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]$'
 
+-- Bytes of a UUID as text.
+check.ID_BYTES = 36
+
 -- Reads decimal digits without sign or leading zero, at most 2^53 - 1.
 local function digits(text)
   if #text > 16 or not string.find(text, '^%d+$') then
@@ -105,7 +108,7 @@ function check.is_uuid(text)
   if text == last_uuid then
     return true
   end
-  local good = #text == 36 and string.find(text, UUID) ~= nil
+  local good = #text == check.ID_BYTES and string.find(text, UUID) ~= nil
   last_uuid = good and text or last_uuid
   return good
 end

@@ -1,7 +1,5 @@
 -- Ending: completions, alone and many in one call.
 
-local ID_BYTES = 36
-
 -- Ends one execution with success by the rules and saves it; returns the refusal, nil when it
 -- ended.
 function ending.complete(call, result, ...)
@@ -24,7 +22,7 @@ function ending.keys(call, groups)
   local v, prefix, bytes = groups.values, keys.execution(call.base, ''), 0
   local all, i, stride = pack.room(groups.count + 1), groups.first, groups.stride
   for n = 1, groups.count do
-    if #v[i] ~= ID_BYTES then
+    if #v[i] ~= check.ID_BYTES then
       return nil, command.malformed_group(groups.spec, v, i - 1)
     end
     all[n] = prefix .. v[i]
@@ -37,23 +35,4 @@ function ending.keys(call, groups)
     return nil, 'results are more than 4 MiB together'
   end
   return all
-end
-
--- Ends what can be ended the plain way, as far as nothing that cannot stands before it. Nothing is
--- written yet. Returns the places of the others, their arguments read, or nil and what is wrong.
-function ending.complete_plain(call, groups, all)
-  local n, others, left = 1, {}, {}
-  while true do
-    n = plain.complete(call, groups, all, n, left)
-    if n > groups.count then
-      return others
-    end
-    local from = groups.first + (n - 1) * groups.stride - 1
-    local wrong = command.malformed_group(groups.spec, groups.values, from)
-    if wrong then
-      return nil, wrong
-    end
-    others[#others + 1], left[all[n]] = n, true
-    n = n + 1
-  end
 end

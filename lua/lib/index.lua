@@ -43,9 +43,13 @@ function index.remove(call, key, member)
 end
 
 -- Returns the list of scores and members that are to be added to an index, with room for so many
--- elements.
-function index.adds(call, key, room)
-  return list_of(notes(call).add, key, room)
+-- elements; says whether that is a ready one.
+function index.adds(call, key, room, ready)
+  local noted = notes(call)
+  if ready then
+    noted.ready[key] = true
+  end
+  return list_of(noted.add, key, room)
 end
 
 -- Returns the list of members that are to leave an index, with room for so many.

@@ -3,7 +3,7 @@
 -- rules write; what is not plain is left to them. It looks at the head of a record, at its
 -- definition and at what it replaces; the texts between are copied as they are.
 
-local HEAD, HEAD_BYTES, ID_BYTES = record.MARKED_HEAD, record.HEAD_BYTES, 36
+local HEAD, HEAD_BYTES, ID_BYTES = record.MARKED_HEAD, record.HEAD_BYTES, check.ID_BYTES
 local READY, READY_LONG, ACTIVE, ACTIVE_LONG = '\2r\0', '\2r\1', '\2a\0', '\2a\1'
 local SUCCEEDED = { [ACTIVE] = '\2S\0', [ACTIVE_LONG] = '\2S\1' }
 local SUCCEEDED_LONG = { [ACTIVE] = '\2S\2', [ACTIVE_LONG] = '\2S\3' }
@@ -23,30 +23,34 @@ function plain.enable(value)
   enabled = value
 end
 
+function plain.is_enabled()
+  return enabled
+end
+
+-- Takes the groups of a call the plain way, as far as nothing that is not plain stands before them:
+-- step(call, groups, all, n, left) goes from the `n`th group as far as it can. Nothing is written
+-- yet. Returns the places of the others, their arguments read, or nil and what is wrong.
+function plain.walk(call, groups, all, step)
+  local n, others, left = 1, {}, {}
+  while true do
+    n = step(call, groups, all, n, left)
+    if n > groups.count then
+      return others
+    end
+    local from = groups.first + (n - 1) * groups.stride - 1
+    local wrong = command.malformed_group(groups.spec, groups.values, from)
+    if wrong then
+      call.dirty, call.noted = {}, nil
+      return nil, wrong
+    end
+    others[#others + 1], left[all[n]] = n, true
+    n = n + 1
+  end
+end
+
 -- Executions of one call are much alike, so what a record begins with, its head and definition, is
 -- often what the one before began with: the last that each move saw, and what was made of it.
-local created, started, ended = {}, {}, {}
-
--- Creates an execution that is ready at once and has no timer.
-function plain.create(call, id, key, d, submitted, extras, input)
-  if not enabled or #input > INLINE then
-    return false
-  end
-  local m, now, birth, extra, bytes = created, call.now, #submitted + 6, #extras, #input
-  if m.now ~= now or m.definition ~= d or m.birth ~= birth or m.extras ~= extra
-    or m.input ~= bytes then
-    m.now, m.definition, m.birth, m.extras, m.input = now, d, birth, extra, bytes
-    m.at = now - d.policy.lead_ms
-    m.text = struct.pack(HEAD, READY, now, m.at, 0, 0, 0, #d.text, birth, extra, bytes, 0, 0, 0, 0)
-      .. d.text .. origin.write_birth(now, '')
-  end
-  execution.put(call, key, m.text .. submitted .. extras .. input)
-  index.add(call, execution.owner_key(call, d, 'ready'), m.at, id, true)
-  if d.route ~= '' then
-    index.count_route(call, d, 1)
-  end
-  return true
-end
+local started, ended = {}, {}
 
 -- Reads what a ready record of a source begins with into what the claims after it are made from;
 -- false when it is not plain.

@@ -1,6 +1,6 @@
 -- Slots: what the newest claim of a worker's claim loop took, so that a repeat answers the same.
 
-local ID_BYTES = 36
+local ID_BYTES = check.ID_BYTES
 
 -- Reads the memory of a slot as far as the claim asks for it: nil when it lapsed or holds an older
 -- claim, else the claim that it holds, until when its leases last, and the ids that it took.

@@ -3,6 +3,8 @@
 mod support;
 
 use ff_core::contracts::AdminBackend;
+use ff_core::ids::MutationId;
+use ff_core::limits::PAYLOAD_BYTES_MAX;
 use ff_script::functions::ALL;
 use ff_script::{Reply, Signature};
 use ff_testserver::{Connection, Value};
@@ -152,21 +154,55 @@ on_each_version! {
         backend.ping().await.expect("the server lives");
     }
 
+    async fn a_malformed_item_of_a_batch_leaves_nothing_of_the_others(server: Server) {
+        let _backend = connect(&server.url()).await;
+        let mut at = server.connect().expect("a connection");
+        let function = ALL.iter().find(|function| function.name == "ff_submit_executions");
+        let function = function.expect("it is there");
+        let definition = b"n:l:k:0,0,,3,e,1000,60000,200,20,10,10,86400000:";
+        let submit = |at: &mut Connection, input: &[u8], submitted: &[u8]| {
+            let ids = [0, 1].map(|_| MutationId::generate().to_string());
+            let mut args: Vec<&[u8]> = Vec::new();
+            for (id, submitted) in ids.iter().zip([b"\x01f\0\0\0", submitted]) {
+                args.extend([id.as_bytes(), definition, submitted, b"", b"", input]);
+            }
+            answered(at, function, BASES[0], &args)
+        };
+        let keys = |at: &mut Connection| raw(at, &[b"DBSIZE"]).integer();
+        let before = keys(&mut at);
+        let large = vec![b'x'; PAYLOAD_BYTES_MAX + 1];
+        let malformed: [(&[u8], &[u8]); 4] =
+            [(b"", b""), (b"", b"\x01\xff\0\0\0"), (b"", b"\x02f\0\0\0"), (&large, b"\x01f\0\0\0")];
+        for (input, submitted) in malformed {
+            let reply = submit(&mut at, input, submitted);
+            assert!(is_refused(&reply, "invalid_argument"), "{submitted:?}: {reply:?}");
+            assert_eq!(keys(&mut at), before);
+        }
+        let reply = submit(&mut at, b"", b"\x01f\0\0\0");
+        assert!(!is_refused(&reply, "invalid_argument"), "{reply:?}");
+        assert!(keys(&mut at) > before);
+    }
+
     async fn what_is_no_id_makes_no_key_to_read(server: Server) {
         let backend = connect(&server.url()).await;
         let mut at = server.connect().expect("a connection");
         let id = submit(&backend).await.uuid().to_string();
         let beside = format!("ff:{{fp:0}}:x:{id}:in");
         raw(&mut at, &[b"SET", beside.as_bytes(), b"long"]).into_result().expect("a write");
-        let function = ALL.iter().find(|function| function.name == "ff_complete_executions");
-        let function = function.expect("it is there");
         let malformed = format!("{id}:in");
-        let mut args = vec![&b""[..]; function.arguments.len()];
-        let group = [malformed.as_bytes(), b"0", id.as_bytes(), id.as_bytes(), b"1", b""];
-        args.extend(group);
-        let before = inner_commands(&mut at);
-        let reply = answered(&mut at, function, BASES[0], &args);
-        assert!(is_refused(&reply, "invalid_argument"), "{reply:?}");
-        assert_eq!(inner_commands(&mut at), before);
+        let calls = [
+            ("ff_complete_executions", [&b"0"[..], id.as_bytes(), id.as_bytes(), b"1", b""]),
+            ("ff_submit_executions", [b"n:l:k::", b"\x01f\0\0\0", b"", b"", b""]),
+        ];
+        for (name, rest) in calls {
+            let function = ALL.iter().find(|function| function.name == name).expect("it is there");
+            let mut args = vec![&b""[..]; function.arguments.len()];
+            args.push(malformed.as_bytes());
+            args.extend(rest);
+            let before = inner_commands(&mut at);
+            let reply = answered(&mut at, function, BASES[0], &args);
+            assert!(is_refused(&reply, "invalid_argument"), "{reply:?}");
+            assert_eq!(inner_commands(&mut at), before, "{name}");
+        }
     }
 }

@@ -137,6 +137,25 @@ pub async fn a_batch_that_repeats_an_item_makes_it_once(world: &World) {
     assert_eq!(world.claim_ids(10).await, [item.execution_id]);
 }
 
+pub async fn of_two_items_with_one_id_the_first_wins(world: &World) {
+    let late = || world.item_with(|policy| policy.start = Some(When::After(100)));
+    for mut pair in [[world.item(), late()], [late(), world.item()]] {
+        pair[1].execution_id = pair[0].execution_id;
+        let mut items = vec![world.item()];
+        items.extend(pair.clone());
+        items.push(world.item());
+        let results = world.submit_executions(SubmitExecutions { items }).await.expect("a batch");
+        let refused: Vec<bool> = results.iter().map(Result::is_err).collect();
+        assert_eq!(refused, [false, false, true, false]);
+        assert_matches!(
+            &results[2],
+            Err(EngineError::Conflict(ConflictKind::ExecutionExists { .. }))
+        );
+        let repeated = world.submit_execution(pair[0].clone()).await.expect("the first was made");
+        assert_eq!(repeated.execution_id(), pair[0].execution_id);
+    }
+}
+
 pub async fn a_batch_repeated_answers_the_same_and_makes_nothing(world: &World) {
     let late = world.item_with(|policy| policy.start = Some(When::After(100)));
     let request = SubmitExecutions { items: vec![world.item(), late, world.item()] };
@@ -209,6 +228,7 @@ macro_rules! __submit_behaviours {
                 submit_refuses_a_deadline_that_does_not_lie_ahead
                 a_batch_answers_each_item_for_itself
                 a_batch_that_repeats_an_item_makes_it_once
+                of_two_items_with_one_id_the_first_wins
                 a_batch_repeated_answers_the_same_and_makes_nothing
                 an_empty_batch_answers_nothing
                 a_batch_of_thousands_makes_every_execution_once

@@ -57,6 +57,7 @@ library! {
     "lib/settle.lua",
     "lib/fence.lua",
     "lib/plain.lua",
+    "lib/intake.lua",
     "lib/source.lua",
     "lib/slot.lua",
     "lib/take.lua",

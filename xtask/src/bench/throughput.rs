@@ -18,6 +18,8 @@ use crate::error::XtaskError;
 pub(super) const SECTION: &str = "throughput";
 /// Tasks at a time of a worker that shall do much rather than soon.
 pub(super) const MANY_TASKS: u16 = 64;
+/// Rounds for each of another scenario: what is compared here is what a verdict hangs on.
+const ROUNDS_TIMES: u16 = 2;
 /// Bytes of a large payload.
 const LARGE_PAYLOAD: usize = 4 * 1024;
 
@@ -59,7 +61,7 @@ const PARTS: [Part; 4] = [Part::Single, Part::Whole, Part::Small, Part::Large];
 pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
     let load = bench.load();
     if let Some(url) = bench.arguments.url.clone() {
-        for _ in bench.rounds(SECTION) {
+        for _ in bench.rounds_as(SECTION, |rounds| rounds * ROUNDS_TIMES) {
             let mut meter = Meter::default();
             for part in PARTS {
                 ours(bench, part, &flowfabric::connect(&url).await?, &load, &mut meter).await?;
@@ -68,7 +70,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
         return Ok(());
     }
     let mut store = Store::start()?;
-    for _ in bench.rounds(SECTION) {
+    for _ in bench.rounds_as(SECTION, |rounds| rounds * ROUNDS_TIMES) {
         for part in PARTS {
             let backend = store.fresh().await?;
             ours(bench, part, &backend, &load, &mut store.meter).await?;

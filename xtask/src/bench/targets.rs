@@ -104,6 +104,8 @@ const UNMEASURED: &str = "not measured";
 #[serde(rename_all = "snake_case")]
 enum Verdict {
     Met,
+    /// Not met, and no floor is named.
+    Missed,
     AboveFloor,
     BelowFloor,
 }
@@ -172,13 +174,16 @@ impl Target {
         };
         let verdict = if reaches(self.target) {
             Verdict::Met
-        } else if self.floor.is_nan() || reaches(self.floor) {
+        } else if self.floor.is_nan() {
+            Verdict::Missed
+        } else if reaches(self.floor) {
             Verdict::AboveFloor
         } else {
             Verdict::BelowFloor
         };
         let words = match verdict {
             Verdict::Met => "target met",
+            Verdict::Missed => "target missed",
             Verdict::AboveFloor => "above the floor",
             Verdict::BelowFloor => "below the floor",
         };
@@ -226,6 +231,17 @@ mod tests {
         assert_eq!(verdict(3.0, 1.0), Verdict::Met);
         assert_eq!(verdict(2.5, 1.0), Verdict::AboveFloor);
         assert_eq!(verdict(1.9, 1.0), Verdict::BelowFloor);
+    }
+
+    #[test]
+    fn what_has_no_floor_is_met_or_missed() {
+        let verdict = |lost| {
+            let mut figures = Figures::default();
+            figures.put(&Row::new("growth", "R16", "from the best to"), Percent, lost);
+            judge(&figures)[0].verdict
+        };
+        assert_eq!(verdict(20.0), Verdict::Met);
+        assert_eq!(verdict(20.1), Verdict::Missed);
     }
 
     #[test]

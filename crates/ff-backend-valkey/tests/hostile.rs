@@ -14,6 +14,9 @@ use support::{connect, inner_commands, raw, submit};
 /// The base that each function is called with; the wrong ones are refused as well.
 const BASES: &[&str] = &["ff:{fp:0}", "ff:{b:0}", "ff:{meta}"];
 
+/// As what an execution is submitted: a fingerprint and nothing else.
+const BARE: &[u8] = b"\x01f\0\0\0";
+
 /// Texts that are seldom what a function wants.
 const GARBAGE: &[&[u8]] = &[
     b"",
@@ -160,25 +163,30 @@ on_each_version! {
         let function = ALL.iter().find(|function| function.name == "ff_submit_executions");
         let function = function.expect("it is there");
         let definition = b"n:l:k:0,0,,3,e,1000,60000,200,20,10,10,86400000:";
-        let submit = |at: &mut Connection, input: &[u8], submitted: &[u8]| {
-            let ids = [0, 1].map(|_| MutationId::generate().to_string());
-            let mut args: Vec<&[u8]> = Vec::new();
-            for (id, submitted) in ids.iter().zip([b"\x01f\0\0\0", submitted]) {
-                args.extend([id.as_bytes(), definition, submitted, b"", b"", input]);
-            }
+        let id = || MutationId::generate().to_string();
+        let submit = |at: &mut Connection, id: &str, submitted: &[u8], input: &[u8]| {
+            let first = MutationId::generate().to_string();
+            let mut args: Vec<&[u8]> = vec![first.as_bytes(), definition, BARE, b"", b"", b""];
+            args.extend([id.as_bytes(), definition, submitted, b"", b"", input]);
             answered(at, function, BASES[0], &args)
         };
         let keys = |at: &mut Connection| raw(at, &[b"DBSIZE"]).integer();
         let before = keys(&mut at);
         let large = vec![b'x'; PAYLOAD_BYTES_MAX + 1];
-        let malformed: [(&[u8], &[u8]); 4] =
-            [(b"", b""), (b"", b"\x01\xff\0\0\0"), (b"", b"\x02f\0\0\0"), (&large, b"\x01f\0\0\0")];
-        for (input, submitted) in malformed {
-            let reply = submit(&mut at, input, submitted);
-            assert!(is_refused(&reply, "invalid_argument"), "{submitted:?}: {reply:?}");
+        let malformed: [(String, &[u8], &[u8]); 6] = [
+            (id(), b"", b""),
+            (id(), b"\x01\xff\0\0\0", b""),
+            (id(), b"\x02f\0\0\0", b""),
+            (id(), BARE, &large),
+            (id().to_uppercase(), BARE, b""),
+            ("0".repeat(36), BARE, b""),
+        ];
+        for (id, submitted, input) in malformed {
+            let reply = submit(&mut at, &id, submitted, input);
+            assert!(is_refused(&reply, "invalid_argument"), "{id} {submitted:?}: {reply:?}");
             assert_eq!(keys(&mut at), before);
         }
-        let reply = submit(&mut at, b"", b"\x01f\0\0\0");
+        let reply = submit(&mut at, &id(), BARE, b"");
         assert!(!is_refused(&reply, "invalid_argument"), "{reply:?}");
         assert!(keys(&mut at) > before);
     }

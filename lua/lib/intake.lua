@@ -3,8 +3,8 @@
 
 local HEAD, INLINE = record.MARKED_HEAD, limits.INLINE_BYTES_MAX
 local READY = '\2r\0'
--- A fingerprint of letters and digits after its length, and nothing else.
-local BARE = '^.%w+%z%z%z$'
+-- A fingerprint of visible ASCII after its length, and nothing else.
+local BARE = '^.[!-~]+%z%z%z$'
 
 -- Executions of one call are much alike: what the last record was made of, and began with.
 local created = {}

@@ -6,6 +6,6 @@ read_globals = { "redis", "server", "cmsgpack", "struct" }
 globals = {
   "limits", "reply", "pack", "clock", "check", "command", "keys", "policy", "index", "turn",
   "waitpoint", "record", "execution", "transition", "settle", "fence", "take", "view", "doctor",
-  "resume", "store", "plain", "intake", "source", "origin", "slot", "ending", "bind", "is_bound",
+  "resume", "store", "batch", "plain", "intake", "source", "origin", "slot", "ending", "bind", "is_bound",
 }
 files["lua/lib/modules.lua"] = { ignore = { "211", "231", "431" }, globals = {} }

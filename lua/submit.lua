@@ -99,17 +99,6 @@ local function take_in(call, id, key, d, submitted, idempotency, extras, input)
   return CREATED, d
 end
 
--- Returns what is wrong with the first item whose id is none: the key of a record is made of each,
--- so nothing else may be read.
-local function malformed_id(groups)
-  local v = groups.values
-  for i = groups.first, #v, groups.stride do
-    if #v[i] ~= check.ID_BYTES then
-      return command.malformed_group(groups.spec, v, i - 1)
-    end
-  end
-end
-
 -- Takes executions in; one sub-reply an item, in order. The same id with the same fingerprint is
 -- created already, an idempotency key in its window answers the first id.
 -- KEYS: base. ARGV: groups of 6, see wire.md.
@@ -140,15 +129,16 @@ command.define('ff_submit_executions', {
   checks_itself = true,
   body = function(call, groups)
     local v, first, stride = groups.values, groups.first, groups.stride
-    local wrong = malformed_id(groups)
-    if wrong then
+    local all, wrong = batch.keys(call, groups)
+    if not all then
       return reply.refuse('invalid_argument', wrong)
     end
-    local all, answers = execution.keys_of(call, v, first, stride), pack.room(groups.count)
+    local answers = pack.room(groups.count)
     call.all_new, call.lanes = redis.call('EXISTS', unpack(all)) == 0, {}
-    local others, malformed = plain.walk(call, groups, all, intake.create)
+    local others
+    others, wrong = batch.walk(call, groups, all, intake.create)
     if not others then
-      return reply.refuse('invalid_argument', malformed)
+      return reply.refuse('invalid_argument', wrong)
     end
     for n = 1, groups.count do
       answers[n] = CREATED

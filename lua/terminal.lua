@@ -50,14 +50,15 @@ command.define('ff_complete_executions', {
     if no then
       return no
     end
-    local all, wrong = ending.keys(call, groups)
-    if not all then
+    local all, wrong = batch.keys(call, groups)
+    wrong = wrong or ending.too_large(groups)
+    if wrong then
       return reply.refuse('invalid_argument', wrong)
     end
     all[#all + 1] = take.memory_key(call, claim)
     execution.prefetch(call, all)
     local others
-    others, wrong = plain.walk(call, groups, all, plain.complete)
+    others, wrong = batch.walk(call, groups, all, plain.complete)
     if not others then
       return reply.refuse('invalid_argument', wrong)
     end

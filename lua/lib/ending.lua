@@ -16,23 +16,15 @@ function ending.complete(call, result, ...)
   transition.save(call, x)
 end
 
--- Returns the keys of the executions of groups, or nil and what is wrong: the key of a record is
--- made of each id, so nothing else may be read.
-function ending.keys(call, groups)
-  local v, prefix, bytes = groups.values, keys.execution(call.base, ''), 0
-  local all, i, stride = pack.room(groups.count + 1), groups.first, groups.stride
-  for n = 1, groups.count do
-    if #v[i] ~= check.ID_BYTES then
-      return nil, command.malformed_group(groups.spec, v, i - 1)
+-- Returns what is wrong with the results of completions together.
+function ending.too_large(groups)
+  local v, bytes = groups.values, 0
+  for i = groups.first + 5, #v, groups.stride do
+    if v[i] ~= '' then
+      bytes = bytes + #v[i] - 1
     end
-    all[n] = prefix .. v[i]
-    if v[i + 5] ~= '' then
-      bytes = bytes + #v[i + 5] - 1
-    end
-    i = i + stride
   end
   if groups.count > 1 and bytes > limits.COMPLETIONS_BYTES_MAX then
-    return nil, 'results are more than 4 MiB together'
+    return 'results are more than 4 MiB together'
   end
-  return all
 end

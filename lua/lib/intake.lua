@@ -11,7 +11,7 @@ local created = {}
 
 -- Prepares what records begin with that are like one.
 local function prepare(m, call, d, submitted, extras, input)
-  m.now, m.definition, m.submitted, m.extras, m.input = call.now, d.text, #submitted, extras, #input
+  m.definition, m.submitted, m.extras, m.input = d.text, #submitted, extras, #input
   m.at = call.now - d.policy.lead_ms
   m.score = reply.int(m.at)
   m.text = struct.pack(HEAD, READY, call.now, m.at, 0, 0, 0, #d.text, #submitted + 6, #extras,

@@ -5,7 +5,7 @@
 local limits, reply, pack, clock, check, command, keys = {}, {}, {}, {}, {}, {}, {}
 local policy, index, turn, waitpoint, record, execution = {}, {}, {}, {}, {}, {}
 local transition, settle, fence, take, view, doctor = {}, {}, {}, {}, {}, {}
-local store, plain, intake, source, origin, slot, ending = {}, {}, {}, {}, {}, {}, {}
+local store, batch, plain, intake, source, origin, slot, ending = {}, {}, {}, {}, {}, {}, {}, {}
 
 -- What the server offers, in locals: a function finds a local at once, and a global in two tables.
 -- While the library loads most of it is absent, so the first call fetches it.

@@ -27,27 +27,6 @@ function plain.is_enabled()
   return enabled
 end
 
--- Takes the groups of a call the plain way, as far as nothing that is not plain stands before them:
--- step(call, groups, all, n, left) goes from the `n`th group as far as it can. Nothing is written
--- yet. Returns the places of the others, their arguments read, or nil and what is wrong.
-function plain.walk(call, groups, all, step)
-  local n, others, left = 1, {}, {}
-  while true do
-    n = step(call, groups, all, n, left)
-    if n > groups.count then
-      return others
-    end
-    local from = groups.first + (n - 1) * groups.stride - 1
-    local wrong = command.malformed_group(groups.spec, groups.values, from)
-    if wrong then
-      call.dirty, call.noted = {}, nil
-      return nil, wrong
-    end
-    others[#others + 1], left[all[n]] = n, true
-    n = n + 1
-  end
-end
-
 -- Executions of one call are much alike, so what a record begins with, its head and definition, is
 -- often what the one before began with: the last that each move saw, and what was made of it.
 local started, ended = {}, {}

@@ -18,6 +18,19 @@ command.define('ff_test_plain', {
   end,
 })
 
+-- Makes an error of whatever the plain way leaves to the rules.
+-- KEYS: base.
+command.define('ff_test_forbid_rules', {
+  base = 'any',
+  body = function()
+    local function forbidden()
+      error('left to the rules')
+    end
+    intake.create_one, settle.visit, fence.enter_end = forbidden, forbidden, forbidden
+    return reply.ok()
+  end,
+})
+
 -- Sets the clock of this server; it stands there until the next call.
 -- KEYS: base. ARGV: now_ms.
 command.define('ff_test_set_clock', {

@@ -171,6 +171,30 @@ async fn both_ways(version: ServerVersion) {
     let completion = Completion { handle: again.handle, result: Some("late".into()) };
     pair.complete(CompleteExecutions { completions: vec![completion], next: None }).await;
 }
+
+/// What a worker does most is plain, whatever its ids and fingerprints look like.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_attempts_without_timers_are_never_left_to_the_rules() {
+    let store = ValkeyFixture::standalone(ServerVersion::V8).await;
+    store.command(&["FCALL", "ff_test_forbid_rules", "1", "ff:{meta}"]);
+    let items: Vec<SubmitExecution> = (0..100)
+        .map(|number: usize| SubmitExecution { input: vec![b'x'; 4 * number].into(), ..item() })
+        .filter(|item| item.input.len() <= 256)
+        .collect();
+    let count = items.len();
+    let submitted = store.backend().submit_executions(SubmitExecutions { items }).await;
+    assert!(submitted.expect("a batch").iter().all(Result::is_ok));
+    let taken = store.backend().claim_execution(claim(100)).await.expect("a claim").executions;
+    assert_eq!(taken.len(), count);
+    let completions = taken.into_iter().zip(0..).map(|(one, size)| Completion {
+        handle: one.handle,
+        result: Some(vec![b'r'; 10 * size].into()),
+    });
+    let request = CompleteExecutions { completions: completions.collect(), next: None };
+    let ended = store.backend().complete_executions(request).await.expect("ends");
+    assert!(ended.outcomes.iter().all(Result::is_ok), "{ended:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn v8_writes_what_the_rules_write() {
     both_ways(ServerVersion::V8).await;

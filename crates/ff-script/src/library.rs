@@ -56,6 +56,7 @@ library! {
     "lib/transition.lua",
     "lib/settle.lua",
     "lib/fence.lua",
+    "lib/batch.lua",
     "lib/plain.lua",
     "lib/intake.lua",
     "lib/source.lua",

@@ -13,6 +13,17 @@ const CALLS_MAX: usize = 2;
 /// those in it cost. Fewer wait until that one has been answered.
 const SECOND_MIN: usize = 6;
 
+/// Who travels together with others of the kind.
+pub(crate) trait Member {
+    /// Most in a call.
+    const COUNT_MAX: usize;
+    /// Most bytes in a call, unless one alone has more.
+    const BYTES_MAX: usize;
+
+    /// Returns how many bytes it adds to a call.
+    fn bytes(&self) -> usize;
+}
+
 /// Those who wait for a call, by partition.
 #[derive(Debug)]
 pub(crate) struct Together<M> {
@@ -63,9 +74,9 @@ impl<M> Default for Together<M> {
     }
 }
 
-impl<M> Together<M> {
-    /// Adds one who waits. With a turn, the caller makes a call: it [takes](Turn::take) and calls
-    /// for as long as it [goes on](Turn::goes_on).
+impl<M: Member> Together<M> {
+    /// Adds one who waits. With a turn, the caller calls for what is [next](Turn::next) until
+    /// nothing is.
     #[must_use]
     pub(crate) fn join(self: &Arc<Self>, partition: Partition, member: M) -> Option<Turn<M>> {
         let mut queues = self.lock();
@@ -81,7 +92,9 @@ impl<M> Together<M> {
         queue.turns += 1;
         Some(Turn { together: self.clone(), partition, state: State::Gathering })
     }
+}
 
+impl<M> Together<M> {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Queue<M>>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,24 +119,29 @@ enum State {
     Over,
 }
 
-impl<M> Turn<M> {
-    /// Takes its share of those who wait: as many as fit in one call, one at least, while there are
-    /// any. With another turn, a second call is to be made for the rest.
-    pub(crate) fn take(
-        &mut self,
-        count_max: usize,
-        bytes_max: usize,
-        bytes_of: impl Fn(&M) -> usize,
-    ) -> (Vec<M>, Option<Turn<M>>) {
+impl<M: Member> Turn<M> {
+    /// Returns whom to call for next, when the call before has been answered. With another turn, a
+    /// second call is to be made for the rest.
+    pub(crate) async fn next(&mut self) -> Option<(Vec<M>, Option<Self>)> {
+        if self.state != State::Gathering && !self.goes_on() {
+            return None;
+        }
+        // Whoever is about to be ready comes along.
+        tokio::task::yield_now().await;
+        Some(self.take())
+    }
+
+    /// Takes its share of those who wait: as many as fit in one call, one at least.
+    fn take(&mut self) -> (Vec<M>, Option<Self>) {
         let mut queues = self.together.lock();
         let Some(queue) = queues.get_mut(&self.partition) else { return (Vec::new(), None) };
         self.state.leave(queue);
         let mut bytes = 0;
         let fits = |member: &&M| {
-            bytes += bytes_of(member);
-            bytes <= bytes_max
+            bytes += member.bytes();
+            bytes <= M::BYTES_MAX
         };
-        let share = queue.share().min(count_max);
+        let share = queue.share().min(M::COUNT_MAX);
         let count = queue.members.iter().take(share).take_while(fits).count();
         let count = count.max(1).min(queue.members.len());
         let taken = queue.members.drain(..count).collect();
@@ -134,7 +152,7 @@ impl<M> Turn<M> {
 
     /// Tells whether to make another call for those who still wait. Who is told no calls no more:
     /// nobody waits, or another call is on its way and will see to them.
-    pub(crate) fn goes_on(&mut self) -> bool {
+    fn goes_on(&mut self) -> bool {
         if self.state == State::Over {
             return false;
         }
@@ -184,30 +202,49 @@ impl<M> Drop for Turn<M> {
 mod tests {
     use super::*;
 
-    const COUNT_MAX: usize = 100;
-    const BYTES_MAX: usize = 1_000;
+    /// One of so many bytes.
+    #[derive(Debug, PartialEq)]
+    struct One(usize);
+
+    impl Member for One {
+        const COUNT_MAX: usize = 100;
+        const BYTES_MAX: usize = 1_000;
+
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    impl Member for Arc<()> {
+        const COUNT_MAX: usize = 1;
+        const BYTES_MAX: usize = 1;
+
+        fn bytes(&self) -> usize {
+            1
+        }
+    }
 
     fn partition() -> Partition {
         Partition::new_unchecked(0)
     }
 
-    fn join(together: &Arc<Together<usize>>, bytes: usize) -> Option<Turn<usize>> {
-        together.join(partition(), bytes)
+    fn join(together: &Arc<Together<One>>, bytes: usize) -> Option<Turn<One>> {
+        together.join(partition(), One(bytes))
     }
 
     /// Adds so many who wait; returns the turns that they were given.
-    fn join_many(together: &Arc<Together<usize>>, count: usize) -> Vec<Turn<usize>> {
+    fn join_many(together: &Arc<Together<One>>, count: usize) -> Vec<Turn<One>> {
         (0..count).filter_map(|_| join(together, 1)).collect()
     }
 
     /// Has a turn take, and returns how many it took and the turn for the rest.
-    fn take(turn: &mut Turn<usize>) -> (usize, Option<Turn<usize>>) {
-        let (taken, second) = turn.take(COUNT_MAX, BYTES_MAX, |bytes| *bytes);
+    fn take(turn: &mut Turn<One>) -> (usize, Option<Turn<One>>) {
+        let (taken, second) = turn.take();
         (taken.len(), second)
     }
 
     /// Has a turn take where no second one is due.
-    fn take_alone(turn: &mut Turn<usize>) -> usize {
+    fn take_alone(turn: &mut Turn<One>) -> usize {
         let (taken, second) = take(turn);
         assert!(second.is_none(), "a second turn after {taken}");
         taken
@@ -233,10 +270,10 @@ mod tests {
         assert_eq!(take_alone(&mut first), 1);
         assert!(join_many(&together, SECOND_MIN - 1).is_empty(), "too few for a call beside one");
         let mut second = join(&together, 1).expect("enough for a call");
-        assert!(join_many(&together, COUNT_MAX).is_empty(), "two calls are on their way");
+        assert!(join_many(&together, 94).is_empty(), "two calls are on their way");
         drop(first);
         let (taken, third) = take(&mut second);
-        assert_eq!(taken, (COUNT_MAX + SECOND_MIN).div_ceil(2));
+        assert_eq!(taken, 50);
         assert!(third.is_some());
     }
 
@@ -287,13 +324,14 @@ mod tests {
     #[test]
     fn a_call_is_bounded_and_holds_one_at_least() {
         let together = Arc::default();
-        let mut turn = join(&together, 11).expect("the first calls");
-        assert!([6, 4, 1].into_iter().all(|bytes| join(&together, bytes).is_none()));
-        let mut take = |count_max| turn.take(count_max, 10, |bytes| *bytes).0;
-        assert_eq!(take(3), [11]);
-        assert_eq!(take(3), [6, 4]);
-        assert_eq!(take(3), [1]);
-        assert!(take(3).is_empty());
+        let mut turn = join(&together, 1_001).expect("the first calls");
+        assert!([600, 400, 1].into_iter().all(|bytes| join(&together, bytes).is_none()));
+        let mut take = || turn.take().0;
+        assert_eq!(take(), [One(1_001)]);
+        assert_eq!(take(), [One(600), One(400)]);
+        assert_eq!(take(), [One(1)]);
+        let mut turns = join_many(&together, 300);
+        assert_eq!(take_alone(&mut turns[0]), One::COUNT_MAX);
     }
 
     #[test]
@@ -327,7 +365,7 @@ mod tests {
             (seed >> 33) as usize % below
         };
         for _ in 0..300 {
-            let together: Arc<Together<usize>> = Arc::default();
+            let together: Arc<Together<One>> = Arc::default();
             let (mut gathering, mut flying) = (Vec::new(), Vec::new());
             for _ in 0..300 {
                 match random(16) {
@@ -335,6 +373,7 @@ mod tests {
                     8..11 => {
                         if let Some(mut turn) = gathering.pop() {
                             let (taken, second) = take(&mut turn);
+                            assert!(taken > 0);
                             gathering.extend(second);
                             flying.push((taken, turn));
                         }

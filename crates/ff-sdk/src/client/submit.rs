@@ -3,7 +3,7 @@
 use super::FlowFabricClient;
 use crate::error::SdkError;
 use crate::resend::{Backoff, SENDS_MAX, is_in_doubt, is_unavailable};
-use crate::together::{Together, Turn};
+use crate::together::{Member, Together, Turn};
 use bytes::Bytes;
 use ff_core::contracts::EngineBackend;
 use ff_core::contracts::submit::{
@@ -228,6 +228,15 @@ struct Waiting {
     seat: oneshot::Sender<EngineResult<ExecutionSubmitted>>,
 }
 
+impl Member for Waiting {
+    const COUNT_MAX: usize = SUBMIT_CALL_ITEMS_MAX;
+    const BYTES_MAX: usize = SUBMIT_CALL_BYTES_MAX;
+
+    fn bytes(&self) -> usize {
+        self.item.input.len()
+    }
+}
+
 impl Submissions {
     pub(super) fn new(backend: Arc<dyn EngineBackend>) -> Self {
         Self { backend, waiting: Arc::default() }
@@ -248,25 +257,15 @@ impl Submissions {
     fn spawn(self: &Arc<Self>, mut turn: Turn<Waiting>) {
         let all = self.clone();
         let calling = async move {
-            while {
-                // Callers that are about to submit come along.
-                tokio::task::yield_now().await;
-                all.call(&mut turn).await;
-                turn.goes_on()
-            } {}
+            while let Some((waiting, second)) = turn.next().await {
+                second.into_iter().for_each(|second| all.spawn(second));
+                all.call(waiting).await;
+            }
         };
         tokio::spawn(calling.in_current_span());
     }
 
-    async fn call(self: &Arc<Self>, turn: &mut Turn<Waiting>) {
-        let bytes_of = |waiting: &Waiting| waiting.item.input.len();
-        let (waiting, second) = turn.take(SUBMIT_CALL_ITEMS_MAX, SUBMIT_CALL_BYTES_MAX, bytes_of);
-        if let Some(second) = second {
-            self.spawn(second);
-        }
-        if waiting.is_empty() {
-            return;
-        }
+    async fn call(&self, waiting: Vec<Waiting>) {
         let (items, seats): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|w| (w.item, w.seat)).unzip();
         for (seat, outcome) in seats.into_iter().zip(self.send(items).await) {

@@ -6,7 +6,7 @@ use crate::lookout::Look;
 use crate::resend::{may_resend, no_answer, send_until};
 use crate::run::TaskContext;
 use crate::terminal::NotEnded;
-use crate::together::{Together, Turn};
+use crate::together::{Member, Together, Turn};
 use crate::worker::Core;
 use bytes::Bytes;
 use ff_core::contracts::claim::{ClaimExecution, ClaimedExecution, ExecutionsClaimed};
@@ -28,19 +28,28 @@ const OP: &str = "complete_executions";
 pub(super) struct Ends {
     core: Arc<Core>,
     phase: watch::Receiver<Phase>,
-    waiting: Arc<Together<Member>>,
+    waiting: Arc<Together<Waiting>>,
     /// The calls on their way.
     calls: Mutex<JoinSet<()>>,
 }
 
 /// A completion on its way, and who waits for it.
 #[derive(Debug)]
-struct Member {
+struct Waiting {
     task: TaskContext,
     completion: Completion,
     /// The slot of the task's own claims when its place is to be filled again.
     slot: Option<u16>,
     seat: oneshot::Sender<Verdict>,
+}
+
+impl Member for Waiting {
+    const COUNT_MAX: usize = COMPLETIONS_MAX;
+    const BYTES_MAX: usize = COMPLETIONS_BYTES_MAX;
+
+    fn bytes(&self) -> usize {
+        self.completion.result.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// What became of a completion.
@@ -78,7 +87,7 @@ impl Ends {
         }
         let partition = task.execution_id().partition();
         let (seat, verdict) = oneshot::channel();
-        let member = Member { task: task.clone(), completion, slot, seat };
+        let member = Waiting { task: task.clone(), completion, slot, seat };
         if let Some(turn) = self.waiting.join(partition, member) {
             self.spawn(turn);
         }
@@ -91,15 +100,13 @@ impl Ends {
 
     /// Calls for those who wait, in a task of its own: whoever is dropped meanwhile does not take
     /// the others along.
-    fn spawn(self: &Arc<Self>, mut turn: Turn<Member>) {
+    fn spawn(self: &Arc<Self>, mut turn: Turn<Waiting>) {
         let ends = self.clone();
         let calling = async move {
-            while {
-                // Handlers that are about to end come along.
-                tokio::task::yield_now().await;
-                ends.call(&mut turn).await;
-                turn.goes_on()
-            } {}
+            while let Some((members, second)) = turn.next().await {
+                second.into_iter().for_each(|second| ends.spawn(second));
+                ends.call(members).await;
+            }
         };
         let mut calls = self.calls();
         while calls.try_join_next().is_some() {}
@@ -121,15 +128,7 @@ impl Ends {
         }
     }
 
-    async fn call(self: &Arc<Self>, turn: &mut Turn<Member>) {
-        let bytes_of = |member: &Member| member.completion.result.as_ref().map_or(0, Bytes::len);
-        let (mut members, second) = turn.take(COMPLETIONS_MAX, COMPLETIONS_BYTES_MAX, bytes_of);
-        if let Some(second) = second {
-            self.spawn(second);
-        }
-        if members.is_empty() {
-            return;
-        }
+    async fn call(&self, mut members: Vec<Waiting>) {
         let fused = self.fused(&mut members);
         let (outcomes, claimed) = match self.land(&members, fused.as_ref()).await {
             Ok(answer) => (answer.outcomes, answer.next),
@@ -160,7 +159,7 @@ impl Ends {
     async fn outcomes_after(
         &self,
         error: &EngineError,
-        members: &[Member],
+        members: &[Waiting],
     ) -> Vec<EngineResult<()>> {
         if may_resend(error) || members.len() == 1 {
             return members.iter().map(|_| Err(error.again())).collect();
@@ -175,7 +174,7 @@ impl Ends {
     /// Sends the ends until they are answered or the last of their leases has run out.
     async fn land(
         &self,
-        members: &[Member],
+        members: &[Waiting],
         fused: Option<&Fused>,
     ) -> EngineResult<ExecutionsCompleted> {
         let core = &self.core;
@@ -196,7 +195,7 @@ impl Ends {
 
     /// Builds the claim for those whose place is to be filled again, in the slot of the first: no
     /// other claim uses it while its task waits here. That one goes to the front.
-    fn fused(&self, members: &mut [Member]) -> Option<Fused> {
+    fn fused(&self, members: &mut [Waiting]) -> Option<Fused> {
         let first = members.iter().position(|member| member.slot.is_some())?;
         members.swap(0, first);
         let wanted = members.iter().filter(|member| member.slot.is_some()).count();
@@ -247,7 +246,7 @@ impl Ends {
     /// Tells each what became of its end and what takes its place; gives back what nobody takes.
     async fn tell(
         &self,
-        members: Vec<Member>,
+        members: Vec<Waiting>,
         outcomes: Vec<EngineResult<()>>,
         next: Vec<ClaimedExecution>,
         sent_at: TimestampMs,

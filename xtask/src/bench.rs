@@ -82,7 +82,8 @@ pub(crate) struct Arguments {
     /// Executions of a round.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=TASKS_MAX))]
     tasks: Option<u64>,
-    /// Rounds; medians are printed.
+    /// Rounds, of which medians are printed: throughput runs twice as many, growth three times,
+    /// strain three at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: Option<u16>,
     /// Threads that our clients and workers run on beside a server, which has one of its own.

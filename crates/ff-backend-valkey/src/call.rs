@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::connect::command;
-use crate::error::{call_error, is_timeout, is_unknown_function};
+use crate::error::{call_error, is_timeout, is_unknown_function, is_unsent};
 use crate::library::Library;
 use crate::nodes::{Node, Nodes};
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use tracing::Instrument;
 
 /// How often a call follows the cluster to another primary.
 const REDIRECTS_MAX: u32 = 5;
+/// How often a command that found no connection is handed to the client library again.
+const UNSENT_MAX: u32 = 16;
 
 /// Sends calls to the primaries.
 #[derive(Debug)]
@@ -194,18 +196,18 @@ impl Caller {
             Some(_) if request.reads => "FCALL_RO",
             Some(_) => "FCALL",
         };
-        let mut arguments = Vec::with_capacity(3 + request.fixed.len() + request.groups.len());
-        if let Some(function) = request.function {
-            arguments.push(Fred::from_static_str(function));
-            arguments.push(Fred::from_static_str("1"));
-            arguments.push(Fred::String(request.base.into()));
-        }
-        let rest = request.fixed.iter().chain(request.groups);
-        arguments.extend(rest.cloned().map(Fred::Bytes));
-        let client = node.client();
-        let frame = client.custom_raw(command(word), arguments).await;
-        node.watch(client, frame.as_ref().is_err_and(is_timeout));
-        value(frame?)
+        write(node, word, || {
+            let mut arguments = Vec::with_capacity(3 + request.fixed.len() + request.groups.len());
+            if let Some(function) = request.function {
+                arguments.push(Fred::from_static_str(function));
+                arguments.push(Fred::from_static_str("1"));
+                arguments.push(Fred::String(request.base.into()));
+            }
+            let rest = request.fixed.iter().chain(request.groups);
+            arguments.extend(rest.cloned().map(Fred::Bytes));
+            arguments
+        })
+        .await
     }
 
     /// Sends a command that is no call of ours to one primary.
@@ -215,8 +217,7 @@ impl Caller {
         word: &'static str,
         arguments: Vec<Bytes>,
     ) -> Result<Value, Error> {
-        let arguments: Vec<Fred> = arguments.into_iter().map(Fred::Bytes).collect();
-        value(node.client().custom_raw(command(word), arguments).await?)
+        write(node, word, || arguments.iter().cloned().map(Fred::Bytes).collect()).await
     }
 
     /// Finds a base in a slot of the node, so that a call of it goes there and nowhere else.
@@ -230,6 +231,26 @@ impl Caller {
             owner.is_some_and(|owner| Arc::ptr_eq(&owner, node))
         })
     }
+}
+
+/// Writes a command over a connection of the primary, and over the next one if that one was lost
+/// and not yet opened anew: such a command was never sent. For a moment after a loss the client
+/// library refuses what comes, and only later holds it until the connection stands again.
+async fn write(
+    node: &Node,
+    word: &'static str,
+    arguments: impl Fn() -> Vec<Fred>,
+) -> Result<Value, Error> {
+    for _ in 0..UNSENT_MAX {
+        let client = node.client();
+        let frame = client.custom_raw(command(word), arguments()).await;
+        if !frame.as_ref().is_err_and(is_unsent) {
+            node.watch(client, frame.as_ref().is_err_and(is_timeout));
+            return value(frame?);
+        }
+        tokio::task::yield_now().await;
+    }
+    Err(Error::new(ErrorKind::Routing, "no connection stood for long enough to send anything"))
 }
 
 /// Reads `MOVED <slot> <host>:<port>`; an absent host is that of the server that answered.

@@ -44,6 +44,11 @@ pub(crate) fn is_timeout(error: &Error) -> bool {
     *error.kind() == ErrorKind::Timeout
 }
 
+/// Tells whether the command was never written: the client library had no connection for it.
+pub(crate) fn is_unsent(error: &Error) -> bool {
+    *error.kind() == ErrorKind::Unknown && error.details() == "Failed to route command."
+}
+
 /// Turns the failure of a call into the engine's error.
 pub(crate) fn call_error(function: &'static str, error: Error) -> EngineError {
     let op = function.strip_prefix("ff_").unwrap_or(function);

@@ -70,6 +70,35 @@ on_each_version! {
         assert_eq!(claimed.executions.len(), 2);
     }
 
+    async fn only_what_was_on_its_way_fails_with_its_connection(server: Server) {
+        let proxy = Proxy::start(server.address()).expect("a proxy");
+        let backend = Arc::new(connect(&proxy.url()).await);
+        let stop = Arc::new(AtomicBool::new(false));
+        let callers: Vec<_> = (0..8)
+            .map(|_| {
+                let (backend, stop) = (Arc::clone(&backend), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    let mut errors = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        errors.extend(backend.ping().await.err());
+                    }
+                    errors
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            landed(|| backend.ping()).await;
+            proxy.cut_all();
+        }
+        stop.store(true, Ordering::Relaxed);
+        for caller in callers {
+            for error in caller.await.expect("no panic") {
+                // What was never sent waits for the connection, and is no failure.
+                assert!(format!("{error:?}").contains("kind: IO"), "{error:?}");
+            }
+        }
+    }
+
     async fn a_server_that_restarts_mid_call_is_found_again(server: Server) {
         let mut server = server;
         let backend = Arc::new(connect(&server.url()).await);

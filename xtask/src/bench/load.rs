@@ -15,9 +15,9 @@ use crate::error::XtaskError;
 
 /// The kind of the executions.
 pub(super) const KIND: &str = "bench";
-/// Bytes at the beginning of an input that hold its number, and as many for a sum of the rest.
+/// Bytes at the beginning of an input that hold its number, and of the filling that follows.
 const WORD_BYTES: usize = 8;
-/// What numbers are multiplied with, to fill payloads and to sum them.
+/// What numbers are multiplied with to fill payloads.
 const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How long all may take to reach a state.
 const STATE_MAX: Duration = Duration::from_secs(60);
@@ -43,41 +43,30 @@ impl Load {
         SubmitRequest::new(KIND, self.input(number))
     }
 
-    /// Returns the input of a number: the number, a sum of the rest, the rest.
+    /// Returns the input of a number: the number, and its filling again and again.
     pub(super) fn input(&self, number: u64) -> Vec<u8> {
-        let size = self.payload.max(2 * WORD_BYTES);
-        let fill = number.wrapping_add(1).wrapping_mul(MIXER).to_be_bytes();
+        let (size, filling) = (self.payload.max(WORD_BYTES), filling(number));
         let mut input = number.to_be_bytes().to_vec();
-        input.resize(2 * WORD_BYTES, 0);
         while input.len() < size {
             let left = (size - input.len()).min(WORD_BYTES);
-            input.extend_from_slice(&fill[..left]);
+            input.extend_from_slice(&filling[..left]);
         }
-        let sum = sum(&input[2 * WORD_BYTES..]).to_be_bytes();
-        input[WORD_BYTES..2 * WORD_BYTES].copy_from_slice(&sum);
         input
     }
 }
 
-/// Returns the number of an input whose bytes are those that were submitted.
-pub(super) fn number(input: &[u8]) -> Option<u64> {
-    let (number, rest) = input.split_first_chunk::<WORD_BYTES>()?;
-    let (told, rest) = rest.split_first_chunk::<WORD_BYTES>()?;
-    (u64::from_be_bytes(*told) == sum(rest)).then(|| u64::from_be_bytes(*number))
+fn filling(number: u64) -> [u8; WORD_BYTES] {
+    number.wrapping_add(1).wrapping_mul(MIXER).to_be_bytes()
 }
 
-/// Sums bytes so that the sum changes with any of them and with their order.
-fn sum(bytes: &[u8]) -> u64 {
-    let mut sum = bytes.len() as u64;
-    let mut words = bytes.chunks_exact(WORD_BYTES);
-    for word in &mut words {
-        let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-        sum = (sum.rotate_left(5) ^ word).wrapping_mul(MIXER);
-    }
-    for byte in words.remainder() {
-        sum = (sum.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(MIXER);
-    }
-    sum
+/// Returns the number of an input whose bytes are those that were submitted.
+pub(super) fn number(input: &[u8]) -> Option<u64> {
+    let (number, rest) = input.split_first_chunk()?;
+    let number = u64::from_be_bytes(*number);
+    let filling = filling(number);
+    let (words, left) = rest.as_chunks::<WORD_BYTES>();
+    let same = words.iter().fold(true, |same, word| same & (*word == filling));
+    (same && filling.starts_with(left)).then_some(number)
 }
 
 /// Returns a client of a namespace that nobody else uses.
@@ -112,16 +101,18 @@ impl Tally {
         }
     }
 
-    /// Counts a run of the execution with this input.
-    pub(super) fn ran(&self, input: &[u8]) {
-        let number = number(input).and_then(|number| usize::try_from(number).ok());
-        match number.and_then(|number| self.runs.get(number)) {
+    /// Counts a run of the execution with this input, and returns its number.
+    pub(super) fn ran(&self, input: &[u8]) -> Option<u64> {
+        let number = number(input);
+        let place = number.and_then(|number| usize::try_from(number).ok());
+        match place.and_then(|place| self.runs.get(place)) {
             Some(runs) => runs.fetch_add(1, Ordering::Relaxed),
             None => self.damaged.fetch_add(1, Ordering::Relaxed).try_into().unwrap_or(0),
         };
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.enough_ran.notify_waiters();
         }
+        number
     }
 
     /// Resolves once as many have run as were expected.
@@ -218,13 +209,14 @@ mod tests {
 
     #[test]
     fn an_input_tells_its_number_until_it_is_damaged() {
-        for payload in [0, 16, 17, 64, 4_096] {
-            let mut input = Load { tasks: 1, payload }.input(7);
-            assert_eq!(input.len(), payload.max(16));
+        for payload in [0, 8, 9, 16, 64, 4_096] {
+            let input = Load { tasks: 1, payload }.input(7);
+            assert_eq!(input.len(), payload.max(8));
             assert_eq!(number(&input), Some(7));
-            if let Some(last) = input.get_mut(16..).and_then(<[u8]>::last_mut) {
-                *last ^= 1;
-                assert_eq!(number(&input), None);
+            for place in 8..input.len() {
+                let mut damaged = input.clone();
+                damaged[place] ^= 1;
+                assert_eq!(number(&damaged), None, "at {place} of {payload}");
             }
         }
     }

@@ -68,9 +68,8 @@ pub(super) fn tell_begin(
 ) -> impl Fn(TaskContext) -> Ready<TaskResult> + Send + Sync + 'static {
     move |task| {
         let now = Instant::now();
-        let input = task.input_payload();
-        began.send((now, number(input).unwrap_or(u64::MAX))).ok();
-        tally.ran(input);
+        let number = tally.ran(task.input_payload());
+        began.send((now, number.unwrap_or(u64::MAX))).ok();
         ready(Ok(TaskEnd::done()))
     }
 }

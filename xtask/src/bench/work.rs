@@ -12,7 +12,7 @@ use flowfabric::{
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinSet;
 
-use super::load::{Load, Tally, number};
+use super::load::{Load, Tally};
 use super::meter::{Meter, Spent};
 use crate::error::XtaskError;
 
@@ -117,9 +117,8 @@ pub(super) async fn worker(
 pub(super) async fn run(worker: &FlowFabricWorker, tally: &Arc<Tally>) -> Result<(), XtaskError> {
     let runs = tally.clone();
     let handler = move |task: TaskContext| {
-        let input = task.input_payload();
-        runs.ran(input);
-        let result = number(input).unwrap_or(u64::MAX).to_be_bytes();
+        let number = runs.ran(task.input_payload());
+        let result = number.unwrap_or(u64::MAX).to_be_bytes();
         async move { Ok(TaskEnd::result(result)) }
     };
     // The worker ends when what still runs has been completed.

@@ -45,7 +45,9 @@ const TASKS_MAX: u64 = 10_000_000;
 /// Rounds unless told.
 const ROUNDS_DEFAULT: u16 = 5;
 /// Bytes of payload unless told.
-const PAYLOAD_DEFAULT: usize = 64;
+const PAYLOAD_DEFAULT: u32 = 64;
+/// Fewest and most bytes of payload: a number must find room, and every store must take it.
+const PAYLOAD_BYTES: std::ops::RangeInclusive<i64> = 8..=1024 * 1024;
 
 /// What the help ends with.
 const EXAMPLES: &str = "\
@@ -60,7 +62,9 @@ Examples:
   cargo xtask bench growth --doc docs/performance.md
 
 Everything runs on private servers of this machine. Rates and times depend on it, so do nothing
-else meanwhile; ratios, server calls a task and bytes hardly do. --peers needs Node.js and npm.";
+else meanwhile; ratios, server calls a task and bytes hardly do. --peers needs Node.js and npm.
+What --url leaves in a store is finished work that a worker of any kind clears away ten minutes
+later, and the names of its lanes.";
 
 /// What to measure and what to do with the figures.
 #[derive(Debug, Clone, clap::Args)]
@@ -77,7 +81,7 @@ pub(crate) struct Arguments {
     peers: bool,
     /// Measures the throughput of this store alone, by the clock: valkey://host:port, file:path,
     /// memory:
-    #[arg(long)]
+    #[arg(long, conflicts_with = "peers")]
     url: Option<String>,
     /// Executions of a round.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=TASKS_MAX))]
@@ -93,16 +97,17 @@ pub(crate) struct Arguments {
     threads: u16,
     /// Bytes of input of an execution.
     #[arg(long, value_name = "BYTES", default_value_t = PAYLOAD_DEFAULT)]
-    payload: usize,
+    #[arg(value_parser = clap::value_parser!(u32).range(PAYLOAD_BYTES))]
+    payload: u32,
     /// Writes every round's figures to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Draws the ratios to the peers into a file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "peers")]
     svg: Option<PathBuf>,
     /// Replaces the tables of a Markdown file between its markers, and the chart beside it; what
     /// it tells of scenarios that do not run stays.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "url"])]
     doc: Option<PathBuf>,
 }
 
@@ -188,6 +193,11 @@ impl Scenario {
             Self::Embedded => embedded::SECTION,
         }
     }
+
+    /// Returns whether the peers take part in it.
+    const fn has_peers(self) -> bool {
+        matches!(self, Self::Throughput | Self::Latency | Self::Memory)
+    }
 }
 
 /// Measures in a release build, which a debug build runs; in a hurry, in the build that runs.
@@ -195,11 +205,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), XtaskError> {
     if cfg!(debug_assertions) && !arguments.quick {
         return run_release();
     }
-    let scenarios = match (arguments.scenarios.is_empty(), &arguments.url) {
-        (true, Some(_)) => vec![Scenario::Throughput],
-        (true, None) => Scenario::ALL.to_vec(),
-        (false, _) => arguments.scenarios.clone(),
-    };
+    let scenarios = scenarios(&arguments)?;
+    report::check(&arguments, &scenarios)?;
+    if let Some(url) = &arguments.url {
+        on_tokio(1, async { Ok(flowfabric::connect(url).await.map(drop)?) })?;
+    }
     let mut bench = Bench::new(arguments)?;
     report::begin(&bench);
     for scenario in &scenarios {
@@ -207,6 +217,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), XtaskError> {
         report::section(&bench, *scenario);
     }
     report::end(&bench, &scenarios)
+}
+
+/// Returns what runs, each once and in its order; refuses what does not go together.
+fn scenarios(arguments: &Arguments) -> Result<Vec<Scenario>, XtaskError> {
+    let named = match (arguments.scenarios.is_empty(), &arguments.url) {
+        (true, Some(_)) => &[Scenario::Throughput],
+        (true, None) => &Scenario::ALL[..],
+        (false, _) => &arguments.scenarios[..],
+    };
+    let all = Scenario::ALL.into_iter().filter(|scenario| named.contains(scenario));
+    let all: Vec<Scenario> = all.collect();
+    if arguments.url.is_some() && all != [Scenario::Throughput] {
+        return Err(XtaskError::Told("--url measures the throughput alone: name no other".into()));
+    }
+    if arguments.doc.is_some() && !arguments.peers && all.iter().any(|one| one.has_peers()) {
+        let why = "the page compares throughput, latency and memory with the peers: add --peers";
+        return Err(XtaskError::Told(why.into()));
+    }
+    Ok(all)
 }
 
 fn run_release() -> Result<(), XtaskError> {
@@ -217,4 +246,50 @@ fn run_release() -> Result<(), XtaskError> {
         command.current_dir(here);
     }
     show(command.args(std::env::args_os().skip(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+
+    fn parse(words: &str) -> Result<Arguments, String> {
+        let told = |error: clap::Error| error.to_string();
+        let command = Arguments::augment_args(Command::new("bench").no_binary_name(true));
+        let matches = command.try_get_matches_from(words.split_whitespace()).map_err(told)?;
+        Arguments::from_arg_matches(&matches).map_err(told)
+    }
+
+    fn chosen(words: &str) -> Result<Vec<Scenario>, String> {
+        scenarios(&parse(words)?).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_scenario_runs_once_and_in_its_order() {
+        use Scenario::{Idle, Throughput};
+        assert_eq!(chosen("idle throughput idle"), Ok(vec![Throughput, Idle]));
+        assert_eq!(chosen("").map(|all| all.len()), Ok(Scenario::ALL.len()));
+        assert_eq!(chosen("--url memory:"), Ok(vec![Throughput]));
+        assert_eq!(chosen("throughput --url memory:"), Ok(vec![Throughput]));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for words in [
+            "latency --url memory:",
+            "--url memory: --peers",
+            "--quick --doc page.md",
+            "--url memory: --doc page.md",
+            "throughput --doc page.md",
+            "--svg chart.svg",
+            "--payload 7",
+            "--payload 1048577",
+        ] {
+            assert!(chosen(words).is_err(), "{words}");
+        }
+        for words in ["growth --doc page.md", "--peers --doc page.md", "--peers --svg chart.svg"] {
+            assert!(chosen(words).is_ok(), "{words}");
+        }
+    }
 }

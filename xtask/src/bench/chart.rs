@@ -63,7 +63,7 @@ pub(super) fn svg(figures: &Figures, section: &str) -> Option<String> {
 
 fn bars(figures: &Figures, section: &str) -> Vec<Bar> {
     let bar = |row: &&Row| {
-        let times = figures.times(&row.of(FLOWFABRIC), row, Unit::PerSecond)?;
+        let times = figures.times(&row.of(FLOWFABRIC), row, Unit::PerSecond)?.median;
         let compared = row.who != FLOWFABRIC && row.who != RAW;
         let (what, who) = (row.what.clone(), row.who.clone());
         compared.then_some(Bar { what, who, times })

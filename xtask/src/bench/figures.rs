@@ -144,11 +144,11 @@ impl Figures {
         ordered
     }
 
-    /// Returns how many times the figure of another row that of a row is: the median over rounds,
+    /// Returns how many times the figure of another row that of a row is: the spread over rounds,
     /// each of which compares what was measured shortly after one another.
-    pub(super) fn times(&self, row: &Row, other: &Row, unit: Unit) -> Option<f64> {
+    pub(super) fn times(&self, row: &Row, other: &Row, unit: Unit) -> Option<Spread> {
         let pairs = self.figure(row, unit)?.rounds.iter().zip(&self.figure(other, unit)?.rounds);
-        Some(spread(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>()).median)
+        Some(spread(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>()))
     }
 
     /// Returns the spread of a figure over the rounds.
@@ -234,8 +234,9 @@ mod tests {
             figures.put(&row, Unit::PerSecond, ours);
             figures.put(&row.of("other"), Unit::PerSecond, theirs);
         }
-        assert_eq!(figures.times(&row, &row.of("other"), Unit::PerSecond), Some(3.0));
-        assert_eq!(figures.times(&row, &row.of("nobody"), Unit::PerSecond), None);
+        let times = figures.times(&row, &row.of("other"), Unit::PerSecond).expect("both");
+        assert_eq!((times.least, times.median, times.most), (2.0, 3.0, 4.0));
+        assert!(figures.times(&row, &row.of("nobody"), Unit::PerSecond).is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Frames: how many are appended on one connection, and how soon a tail delivers them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flowfabric::ff_core::contracts::stream::{Frame, StreamCursor};
@@ -64,7 +64,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
         }
         let backend = store.fresh().await?;
         let count = bench.pick(50, 1_000);
-        let mut spans = tail(&backend, count, Pace::of(TAIL_RATE)).await?;
+        let (_, mut spans) = tail(&backend, 1, count, Pace::of(TAIL_RATE)).await?;
         let row = Row::new(SECTION, "R14", "append to delivery at a tail");
         bench.figures.note_spans(&row, &mut spans);
     }
@@ -137,37 +137,54 @@ async fn check(
     Err(XtaskError::Told(format!("{id} holds other frames than the {frames} appended")))
 }
 
-/// Has one task append, follows its stream, and returns how long each frame took to arrive, in
+/// Has tasks append by turns at a pace, `each` frames a stream, and follows the first one's stream.
+/// Returns how long all took, and how long each frame of that stream took to arrive, in
 /// microseconds.
 pub(super) async fn tail(
     backend: &Backend,
-    count: u64,
+    streams: u64,
+    each: u64,
     pace: Pace,
-) -> Result<Vec<f64>, XtaskError> {
+) -> Result<(Duration, Vec<f64>), XtaskError> {
     let client = client(backend)?;
-    let load = Load { tasks: 1, payload: FRAME_BYTES };
-    let sent = Arc::new(Sent::new(count));
+    let load = Load { tasks: streams, payload: FRAME_BYTES, ..Load::default() };
+    let sent = Arc::new(Sent::new(each));
+    let start = Arc::new(Barrier::new(streams as usize));
     let (opened, mut opens) = mpsc::unbounded_channel();
+    let (ended, mut ends) = mpsc::unbounded_channel();
     let sends = sent.clone();
     let handler = move |task: TaskContext| {
-        let (sent, opened) = (sends.clone(), opened.clone());
+        let (sent, start) = (sends.clone(), start.clone());
+        let (opened, ended) = (opened.clone(), ended.clone());
         async move {
-            opened.send((task.execution_id(), task.attempt_index())).ok();
-            let first = tokio::time::Instant::now();
-            for number in 0..count {
-                tokio::time::sleep_until(first + pace.after(number)).await;
-                sent.note(number);
+            let place = number(task.input_payload()).unwrap_or_default();
+            if place == 0 {
+                opened.send((task.execution_id(), task.attempt_index())).ok();
+            }
+            start.wait().await;
+            let first = Instant::now();
+            for number in 0..each {
+                let due = pace.due(first, number * streams + place).await;
+                if place == 0 {
+                    sent.note(number, due);
+                }
                 task.append_frames(vec![frame(number)]).await?;
             }
+            ended.send(first.elapsed()).ok();
             Ok(TaskEnd::done())
         }
     };
-    let running = Running::start(worker(&client, 1).await?, handler);
-    submit_bulk(&client, &load, 0..1).await?;
-    let (id, attempt) = within(opens.recv()).await?;
-    let spans = follow(&client, (id, attempt), &sent, count).await?;
+    let places = u16::try_from(streams).unwrap_or(u16::MAX);
+    let running = Running::start(worker(&client, places).await?, handler);
+    submit_bulk(&client, &load, 0..streams).await?;
+    let followed = within(opens.recv()).await?;
+    let spans = follow(&client, followed, &sent, each).await?;
+    let mut took = Duration::ZERO;
+    for _ in 0..streams {
+        took = took.max(within(ends.recv()).await?);
+    }
     running.stop().await?;
-    Ok(spans)
+    Ok((took, spans))
 }
 
 /// Reads a stream as it grows.
@@ -198,7 +215,7 @@ async fn follow(
 }
 
 fn frame(number: u64) -> Frame {
-    let load = Load { tasks: 0, payload: FRAME_BYTES };
+    let load = Load { tasks: 0, payload: FRAME_BYTES, ..Load::default() };
     let payload = Bytes::from(load.input(number));
     Frame { frame_type: FRAME_TYPE.to_owned(), payload, correlation_id: None }
 }

@@ -25,11 +25,13 @@ const STATE_MAX: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How much is done in a scenario.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Load {
     pub(super) tasks: u64,
     /// Bytes of input.
     pub(super) payload: usize,
+    /// How long finished work stays, where not for good.
+    pub(super) retention_ms: Option<u64>,
 }
 
 impl Load {
@@ -40,7 +42,11 @@ impl Load {
 
     /// Returns the request of a number.
     pub(super) fn request(&self, number: u64) -> SubmitRequest {
-        SubmitRequest::new(KIND, self.input(number))
+        let request = SubmitRequest::new(KIND, self.input(number));
+        match self.retention_ms {
+            Some(retention_ms) => request.retention_ms(retention_ms),
+            None => request,
+        }
     }
 
     /// Returns the input of a number: the number, and its filling again and again.
@@ -210,7 +216,7 @@ mod tests {
     #[test]
     fn an_input_tells_its_number_until_it_is_damaged() {
         for payload in [0, 8, 9, 16, 64, 4_096] {
-            let input = Load { tasks: 1, payload }.input(7);
+            let input = Load { tasks: 1, payload, ..Load::default() }.input(7);
             assert_eq!(input.len(), payload.max(8));
             assert_eq!(number(&input), Some(7));
             for place in 8..input.len() {
@@ -223,7 +229,8 @@ mod tests {
 
     #[test]
     fn a_tally_wants_each_exactly_once() {
-        let (load, tally) = (Load { tasks: 2, payload: 64 }, Tally::new(2));
+        let load = Load { tasks: 2, payload: 64, ..Load::default() };
+        let tally = Tally::new(2);
         tally.ran(&load.input(0));
         assert!(tally.check("test").is_err(), "one is missing");
         tally.ran(&load.input(1));

@@ -45,21 +45,18 @@ impl Machine {
         let commit = commit.map_or_else(String::new, |commit| format!(" at {commit}"));
         let version = env!("CARGO_PKG_VERSION");
         let kernel = first_line(command("uname").arg("-sr"));
-        let info = Server::start(SERVER_VERSION)?.command(&["INFO", "server"])?;
-        let info = info.text().unwrap_or_default();
-        let server = field(&info, "valkey_version").unwrap_or("unknown");
         let mut facts = vec![
             ("processor", format!("{processor}, {} cores", cores())),
             ("memory", memory.unwrap_or("unknown".into())),
             ("kernel", kernel.unwrap_or("unknown".into())),
             ("FlowFabric", format!("{version}{commit}{build}{hurry}")),
             ("rustc", first_line(command("rustc").arg("--version")).unwrap_or("unknown".into())),
-            ("Valkey", server.to_owned()),
         ];
+        match &arguments.url {
+            Some(url) => facts.push(("store", without_secret(url))),
+            None => facts.extend(private_server()?),
+        }
         facts.extend(peers.iter().map(|peer| (peer.name(), peer.version().to_owned())));
-        let durability = "nothing is kept on disk unless the table says so";
-        facts.push(("durability", durability.to_owned()));
-        facts.push(("network", "loopback; clients, workers and server share the cores".into()));
         let threads = arguments.threads;
         facts.push((
             "threads",
@@ -146,6 +143,26 @@ impl<'a> Told<'a> {
     }
 }
 
+/// Tells what the servers are that the bench starts itself.
+fn private_server() -> Result<[(&'static str, String); 3], XtaskError> {
+    let info = Server::start(SERVER_VERSION)?.command(&["INFO", "server"])?;
+    let info = info.text().unwrap_or_default();
+    let version = field(&info, "valkey_version").unwrap_or("unknown");
+    Ok([
+        ("Valkey", version.to_owned()),
+        ("durability", "nothing is kept on disk unless the table says so".to_owned()),
+        ("network", "loopback; clients, workers and server share the cores".to_owned()),
+    ])
+}
+
+/// Leaves user and password out of an address.
+fn without_secret(url: &str) -> String {
+    match url.split_once("://").zip(url.rsplit_once('@')) {
+        Some(((scheme, _), (_, rest))) => format!("{scheme}://{rest}"),
+        None => url.to_owned(),
+    }
+}
+
 /// Returns the load average of the last minute where it is high, as far as this system tells.
 fn other_load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
@@ -181,6 +198,13 @@ mod tests {
     fn memory_is_told_in_round_numbers() {
         assert_eq!(gibibytes("24731708 kB").as_deref(), Some("24 GiB"));
         assert_eq!(gibibytes("unknown"), None);
+    }
+
+    #[test]
+    fn a_password_is_not_told() {
+        assert_eq!(without_secret("valkey://me:a@b@host:1/2"), "valkey://host:1/2");
+        assert_eq!(without_secret("valkey://host:1"), "valkey://host:1");
+        assert_eq!(without_secret("file:ff.db"), "file:ff.db");
     }
 
     const ALL: [&str; 4] = ["a", "b", "c", "d"];

@@ -8,6 +8,9 @@ use tokio::task::JoinSet;
 use super::work::join;
 use crate::error::XtaskError;
 
+/// How fine the timer is.
+const TICK: Duration = Duration::from_millis(1);
+
 /// When each of a row is due.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -39,21 +42,31 @@ impl Pace {
         }
     }
 
+    /// Waits until this one is due, and returns from when on its time counts: from now, but at the
+    /// latest from a tick of the timer after it was due, so that what came late for what was
+    /// before it has waited all the while. Without a bound nothing is due before its turn.
+    pub(super) async fn due(self, first: Instant, number: u64) -> Instant {
+        let due = first + self.after(number);
+        // What is due within the same tick of the timer begins together.
+        tokio::time::sleep_until(due.into()).await;
+        let now = Instant::now();
+        if self.is_full() { now } else { now.min(due + TICK) }
+    }
+
     /// Starts each call when it is due, however the others fare, and waits for all.
     pub(super) async fn keep<F>(
         self,
         count: u64,
-        mut call: impl FnMut(u64) -> F,
+        mut call: impl FnMut(u64, Instant) -> F,
     ) -> Result<(), XtaskError>
     where
         F: Future<Output = Result<(), XtaskError>> + Send + 'static,
     {
         let mut calls = JoinSet::new();
-        let first = tokio::time::Instant::now();
+        let first = Instant::now();
         for number in 0..count {
-            // What is due within the same tick of the timer begins together.
-            tokio::time::sleep_until(first + self.after(number)).await;
-            calls.spawn(call(number));
+            let due = self.due(first, number).await;
+            calls.spawn(call(number, due));
         }
         join(calls).await
     }
@@ -73,9 +86,10 @@ impl Sent {
         Self { began: Instant::now(), at: (0..count).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Notes that this one is handed in now.
-    pub(super) fn note(&self, number: u64) {
-        let nanos = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    /// Notes when this one was handed in.
+    pub(super) fn note(&self, number: u64, at: Instant) {
+        let nanos = at.saturating_duration_since(self.began).as_nanos();
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
         self.at[number as usize].store(nanos, Ordering::Release);
     }
 
@@ -97,5 +111,13 @@ mod tests {
         assert_eq!(pace.after(0), Duration::ZERO);
         assert_eq!(pace.after(6), Duration::from_millis(1_500));
         assert_eq!(Pace::full().after(6), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn what_comes_late_has_waited_since_it_was_due() {
+        let pace = Pace::of(1_000.0);
+        let first = Instant::now() - Duration::from_secs(60);
+        assert_eq!(pace.due(first, 5).await, first + Duration::from_millis(5) + TICK);
+        assert!(Pace::full().due(first, 5).await > first + Duration::from_secs(59));
     }
 }

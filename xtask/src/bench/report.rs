@@ -5,12 +5,30 @@ use std::path::Path;
 use super::setting::Bench;
 use super::table::{Table, tables};
 use super::targets::Judged;
-use super::{Scenario, chart, doc, durability, growth, targets, throughput};
+use super::{Arguments, Scenario, chart, doc, durability, growth, targets, throughput};
 use crate::error::XtaskError;
 
 /// The parts of a page that speak of every scenario.
 const MACHINE: &str = "machine";
 const TARGETS: &str = "targets";
+
+/// Fails unless what comes out at the end can be written where it is asked for.
+pub(super) fn check(arguments: &Arguments, scenarios: &[Scenario]) -> Result<(), XtaskError> {
+    for path in [&arguments.json, &arguments.svg].into_iter().flatten() {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+            let path = path.display();
+            return Err(XtaskError::Told(format!(
+                "{path} cannot be written: its folder must exist"
+            )));
+        }
+    }
+    let Some(path) = &arguments.doc else { return Ok(()) };
+    let text = page(path)?;
+    let sections = scenarios.iter().map(|scenario| scenario.section());
+    let mut names = [MACHINE, TARGETS].into_iter().chain(sections);
+    names.try_for_each(|name| replaced(path, &text, name, "").map(drop))
+}
 
 /// Says where and with what is measured.
 pub(super) fn begin(bench: &Bench) {
@@ -61,8 +79,7 @@ fn document(
     judged: &[Judged],
     path: &Path,
 ) -> Result<(), XtaskError> {
-    let mut text = std::fs::read_to_string(path)
-        .map_err(|source| XtaskError::Unreadable { path: path.to_owned(), source })?;
+    let mut text = page(path)?;
     let ran: Vec<&str> = scenarios.iter().map(|scenario| scenario.section()).collect();
     let all = Scenario::ALL.map(Scenario::section);
     let machine = bench.machine.merged(&doc::rows(&text, MACHINE), &ran, &all);
@@ -71,15 +88,22 @@ fn document(
     parts.extend(scenarios.iter().map(|at| (at.section(), section_tables(bench, *at))));
     for (name, tables) in parts {
         let tables: Vec<String> = tables.iter().map(Table::markdown).collect();
-        let replaced = doc::replace(&text, name, &tables.join("\n"));
-        text = replaced.ok_or_else(|| {
-            let path = path.display();
-            XtaskError::Told(format!(
-                "{path} has no <!-- bench {name} --> ... <!-- end of {name} -->"
-            ))
-        })?;
+        text = replaced(path, &text, name, &tables.join("\n"))?;
     }
     write(path, text.as_bytes())
+}
+
+fn page(path: &Path) -> Result<String, XtaskError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| XtaskError::Unreadable { path: path.to_owned(), source })
+}
+
+/// Returns the text of a page with its part of this name replaced.
+fn replaced(path: &Path, text: &str, name: &str, part: &str) -> Result<String, XtaskError> {
+    doc::replace(text, name, part).ok_or_else(|| {
+        let path = path.display();
+        XtaskError::Told(format!("{path} has no <!-- bench {name} --> ... <!-- end of {name} -->"))
+    })
 }
 
 fn section_tables(bench: &Bench, scenario: Scenario) -> Vec<Table> {

@@ -8,6 +8,9 @@ use super::peer::{self, Peer};
 use super::{ROUNDS_DEFAULT, TASKS_DEFAULT, TASKS_QUICK};
 use crate::error::XtaskError;
 
+/// How long finished work stays in a store that is not the bench's own.
+const RETENTION_MS: u64 = 600_000;
+
 /// A run of the bench.
 #[derive(Debug)]
 pub(super) struct Bench {
@@ -38,7 +41,8 @@ impl Bench {
     /// Returns how much is done in a round.
     pub(super) fn load(&self) -> Load {
         let tasks = self.arguments.tasks.unwrap_or(self.pick(TASKS_QUICK, TASKS_DEFAULT));
-        Load { tasks, payload: self.arguments.payload }
+        let retention_ms = self.arguments.url.is_some().then_some(RETENTION_MS);
+        Load { tasks, payload: self.arguments.payload as usize, retention_ms }
     }
 
     /// Returns the rounds to run, saying on the error output which one begins.

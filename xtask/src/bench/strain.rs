@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use flowfabric::FlowFabricClient;
+use flowfabric::ff_core::limits::FRAMES_PER_STREAM_MAX;
 use tokio::sync::mpsc;
 
 use super::figures::{Row, Unit};
@@ -25,6 +26,9 @@ const SHARES_PCT: [u32; 3] = [10, 50, 90];
 /// How long each share is kept up.
 const SPAN: Duration = Duration::from_secs(3);
 const SPAN_QUICK: Duration = Duration::from_millis(200);
+/// Streams that grow at the same time: a frame of one waits for the one before it, so that a stream
+/// alone has no rate that it could be asked for.
+const STREAMS: u64 = 8;
 /// Rounds at most: the spans are many in each.
 const ROUNDS_MAX: u16 = 3;
 
@@ -47,7 +51,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<(), XtaskError> {
             let run = resumes(&store.fresh().await?, &load, pace).await?;
             run.note(bench, &format!("signal to resumed handler, {share}"));
         }
-        let peak = tail(&store.fresh().await?, load.tasks / 4, Pace::full()).await?;
+        let peak = tail(&store.fresh().await?, load.tasks, Pace::full()).await?;
         for (share, count, pace) in shares(peak.rate, span) {
             let run = tail(&store.fresh().await?, count, pace).await?;
             run.note(bench, &format!("append to delivery at a tail, {share}"));
@@ -97,10 +101,10 @@ async fn starts(backend: &Backend, load: &Load, pace: Pace) -> Result<Run, Xtask
         submit_alone(&client, load).await?;
     } else {
         let (load, sends) = (*load, sent.clone());
-        let submit = |number| {
+        let submit = |number, due| {
             let (client, sent) = (client.clone(), sends.clone());
             async move {
-                sent.note(number);
+                sent.note(number, due);
                 client.submit(load.request(number)).await?;
                 Ok(())
             }
@@ -135,11 +139,11 @@ async fn resumes(backend: &Backend, load: &Load, pace: Pace) -> Result<Run, Xtas
         signal_all(&client, waiting, &sent).await?;
     } else {
         let mut waiting = waiting.into_iter();
-        let signal = |_| {
+        let signal = |_, due| {
             let (client, sent, open) = (client.clone(), sent.clone(), waiting.next());
             async move {
                 let Some(open) = open else { return Ok(()) };
-                sent.note(open.number);
+                sent.note(open.number, due);
                 open.signal(&client).await
             }
         };
@@ -164,7 +168,7 @@ async fn signal_all(
         let (sent, next) = (sent.clone(), next.clone());
         async move {
             while let Some(open) = waiting.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                sent.note(open.number);
+                sent.note(open.number, Instant::now());
                 open.signal(&client).await?;
             }
             Ok::<(), XtaskError>(())
@@ -174,11 +178,11 @@ async fn signal_all(
     Ok(())
 }
 
-/// Appends at a pace to a stream that somebody follows.
+/// Appends at a pace to streams, one of which somebody follows.
 async fn tail(backend: &Backend, count: u64, pace: Pace) -> Result<Run, XtaskError> {
-    let begun = Instant::now();
-    let spans = frames::tail(backend, count.max(1), pace).await?;
-    Ok(Run::of(begun, spans))
+    let each = (count / STREAMS).clamp(1, FRAMES_PER_STREAM_MAX as u64);
+    let (took, spans) = frames::tail(backend, STREAMS, each, pace).await?;
+    Ok(Run { rate: (each * STREAMS) as f64 / took.as_secs_f64(), spans })
 }
 
 /// Waits until each has begun once, and returns how long that took.

@@ -24,6 +24,21 @@ impl Table {
         Self { head, numbers, rows }
     }
 
+    /// Leaves out the columns past the first that hold nothing.
+    fn without_empty(self) -> Self {
+        let holds = |column: usize| self.rows.iter().any(|row| !row[column].is_empty());
+        let kept: Vec<bool> =
+            (0..self.head.len()).map(|column| column == 0 || holds(column)).collect();
+        let keep = |cells: Vec<String>| {
+            let cells = cells.into_iter().zip(&kept);
+            cells.filter_map(|(cell, kept)| kept.then_some(cell)).collect()
+        };
+        let numbers = self.numbers.iter().zip(&kept);
+        let numbers = numbers.filter_map(|(number, kept)| kept.then_some(*number)).collect();
+        let rows = self.rows.into_iter().map(&keep).collect();
+        Self { head: keep(self.head), numbers, rows }
+    }
+
     /// Returns the rows.
     #[cfg(test)]
     pub(super) fn rows(&self) -> &[Vec<String>] {
@@ -113,13 +128,15 @@ fn rates(figures: &Figures, rows: &[&Row]) -> Option<Table> {
         "calls",
         "commands",
     ];
-    some(Table::new(head, 3, lines.collect()))
+    some(Table::new(head, 3, lines.collect()).without_empty())
 }
 
-/// Says how many times the rate of `row` the engine reaches in the same.
+/// Says how many times the rate of `row` the engine reaches in the same, and in which bounds.
 fn times_as_fast(figures: &Figures, row: &Row) -> String {
     match figures.times(&row.of(FLOWFABRIC), row, Unit::PerSecond) {
-        Some(times) if row.who != FLOWFABRIC => format!("{times:.2} x"),
+        Some(times) if row.who != FLOWFABRIC => {
+            format!("{:.2} x ({:.2} to {:.2})", times.median, times.least, times.most)
+        }
         _ => String::new(),
     }
 }
@@ -199,8 +216,12 @@ mod tests {
     fn a_rate_is_compared_with_others() {
         let tables = tables(&figures(), "s");
         assert_eq!(tables.len(), 1, "nothing but rates was measured");
+        assert_eq!(
+            tables[0].head,
+            ["", "rate", "who", "a second", "least", "most", "FlowFabric does"]
+        );
         assert_eq!(tables[0].rows[0][6], "");
-        assert_eq!(tables[0].rows[1][6], "2.00 x");
+        assert_eq!(tables[0].rows[1][6], "2.00 x (2.00 to 2.00)");
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Target {
         let median = |row| figures.median(row, self.unit);
         let ours = median(row(FLOWFABRIC)?)?;
         let measured = match self.measure {
-            Times(who) => figures.times(row(FLOWFABRIC)?, row(who)?, self.unit)?,
+            Times(who) => figures.times(row(FLOWFABRIC)?, row(who)?, self.unit)?.median,
             Like(id) => ours / median(figures.row(throughput::SECTION, (id, ""), FLOWFABRIC)?)?,
             Over(who) => ours - median(row(who)?)?,
             AtLeast | AtMost => ours,

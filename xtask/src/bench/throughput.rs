@@ -123,7 +123,12 @@ async fn submits(
     let begun = meter.begin()?;
     submit_alone(&client, load).await?;
     bench.figures.note(&single(), load.tasks, &meter.end(&begun)?);
-    check_all_in(&client, OwnerIndex::Ready, load.tasks, "submit one at a time").await
+    check_all_in(&client, OwnerIndex::Ready, load.tasks, "submit one at a time").await?;
+    if bench.arguments.url.is_some() {
+        // What stays ready would stay for good.
+        work(&client, load, MANY_TASKS, &mut Meter::default()).await?;
+    }
+    Ok(())
 }
 
 /// Measures the same part of the peers.

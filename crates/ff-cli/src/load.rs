@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -106,21 +107,25 @@ pub(crate) async fn run(arguments: &Arguments, context: Context) -> Result<(), C
     let worker = worker(arguments, &context).await?;
     let (stop, stopped) = watch::channel(false);
     let handler = handler(tally.clone(), bar.clone(), arguments.work);
-    let working = tokio::spawn(async move { worker.run(handler, until(stopped)).await });
+    let stopped_working = until(stopped.clone());
+    let working = tokio::spawn(async move { worker.run(handler, stopped_working).await });
     let begun = Instant::now();
-    let all = async {
-        submit_all(arguments, &context, &tally).await?;
-        tally.all_ran().await;
-        Ok(())
-    };
+    let mut generating = pin!(generate(arguments, &context, &tally, stopped));
     let generated = tokio::select! {
-        generated = all => generated,
-        _ = tokio::signal::ctrl_c() => Err(CliError::Interrupted),
+        generated = &mut generating => Some(generated),
+        _ = tokio::signal::ctrl_c() => None,
     };
     stop.send_replace(true);
-    // Ends that are on their way land; Ctrl-C again does not wait for them.
-    let landed = tokio::select! {
-        landed = working => landed,
+    let landing = async {
+        let generated = match generated {
+            Some(generated) => generated,
+            None => generating.await.and(Err(CliError::Interrupted)),
+        };
+        (generated, working.await)
+    };
+    // Submissions and ends that are on their way land; Ctrl-C again does not wait for them.
+    let (generated, landed) = tokio::select! {
+        landed = landing => landed,
         _ = tokio::signal::ctrl_c() => return Err(CliError::Interrupted),
     };
     let took = begun.elapsed();
@@ -182,26 +187,37 @@ fn handler(
     }
 }
 
-/// Submits every execution, no faster than asked, and no more at a time than may be open.
+/// Submits every execution and waits until each has run, or until it is stopped.
+async fn generate(
+    arguments: &Arguments,
+    context: &Context,
+    tally: &Tally,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), CliError> {
+    submit_all(arguments, context, tally, &stopped).await?;
+    tokio::select! {
+        () = tally.all_ran() => {}
+        () = until(stopped) => {}
+    }
+    Ok(())
+}
+
+/// Submits every execution, no faster than asked, and no more at a time than may be open. Once it
+/// is stopped it begins no other call; the one that is on its way is waited for and counted.
 async fn submit_all(
     arguments: &Arguments,
     context: &Context,
     tally: &Tally,
+    stopped: &watch::Receiver<bool>,
 ) -> Result<(), CliError> {
     let begun = Instant::now();
     let mut next: u32 = 0;
     while next < arguments.executions {
-        let left = (arguments.executions - next) as usize;
-        let mut count = tally.wait_for_room(left.min(BATCH_MAX).min(arguments.open())).await;
-        if let Some(rate) = arguments.rate {
-            let due =
-                |number: u32| begun + Duration::from_secs_f64(f64::from(number) / f64::from(rate));
-            tokio::time::sleep_until(due(next).into()).await;
-            let now = Instant::now();
-            let ready = (next..).take(count).take_while(|number| due(*number) <= now).count();
-            tally.give_room_back(count - ready.max(1));
-            count = ready.max(1);
-        }
+        let count = tokio::select! {
+            biased;
+            () = until(stopped.clone()) => return Ok(()),
+            count = ready(arguments, tally, begun, next) => count,
+        };
         let requests: Vec<SubmitRequest> = (next..)
             .take(count)
             .map(|number| {
@@ -211,12 +227,32 @@ async fn submit_all(
             })
             .collect();
         tally.submitting(next, requests.len());
+        let mut refused = None;
         for outcome in context.client.submit_many(requests).await? {
-            tally.submitted(outcome?.execution_id());
+            match outcome {
+                Ok(submitted) => tally.submitted(submitted.execution_id()),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        if let Some(error) = refused {
+            return Err(error.into());
         }
         next += count as u32;
     }
     Ok(())
+}
+
+/// Waits until the next may be submitted; returns how many may go together.
+async fn ready(arguments: &Arguments, tally: &Tally, begun: Instant, next: u32) -> usize {
+    let left = (arguments.executions - next) as usize;
+    let count = tally.wait_for_room(left.min(BATCH_MAX).min(arguments.open())).await;
+    let Some(rate) = arguments.rate else { return count };
+    let due = |number: u32| begun + Duration::from_secs_f64(f64::from(number) / f64::from(rate));
+    tokio::time::sleep_until(due(next).into()).await;
+    let now = Instant::now();
+    let ready = (next..).take(count).take_while(|number| due(*number) <= now).count().max(1);
+    tally.give_room_back(count - ready);
+    ready
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

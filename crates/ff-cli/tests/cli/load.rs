@@ -59,3 +59,32 @@ async fn an_interrupted_load_says_how_far_it_came_and_the_next_takes_the_rest() 
     assert_eq!(documents(&next.stdout)[0]["ended_once"], 10);
     assert!(next.stderr.contains("that an earlier load had left"), "{next:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_load_counts_what_is_on_its_way() {
+    let scratch = Scratch::new();
+    let db = scratch.file("ff.db");
+    let ff = |words: &[&str]| {
+        let mut command = program();
+        command.args(words).args(["--db", &db]);
+        command
+    };
+    assert_eq!(run(ff(&["lanes"])).await.code, 0);
+    // There is room for all, so that one call is on its way at any time.
+    let load = ["load", "-n", "1000000", "--open", "1000000", "-c", "1", "--work", "1h"];
+    let child = ff(&load).spawn().expect("it runs");
+    let ready = || async {
+        let lanes = documents(&run(ff(&["lanes", "-o", "json"])).await.stdout);
+        lanes.iter().filter_map(|lane| lane["ready"].as_u64()).sum::<u64>()
+    };
+    let begun = async { while ready().await < 100 {} };
+    tokio::time::timeout(PATIENCE, begun).await.expect("it submits in time");
+    interrupt(&child);
+    let ran = finish(child).await;
+    assert_eq!(ran.code, 130, "{ran:?}");
+    // The task that was interrupted has been given back.
+    let all = ready().await;
+    let told: String = ran.stderr.split(" submitted had").take(1).collect();
+    let told: String = told.chars().filter(char::is_ascii_digit).collect();
+    assert_eq!(told, format!("0{all}"), "{ran:?}");
+}

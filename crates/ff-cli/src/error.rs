@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use flowfabric::ff_core::error::{ConflictKind, Entity, StateKind, ValidationKind};
+use flowfabric::ff_core::ids::{AttemptIndex, ExecutionId};
 use flowfabric::{EngineError, SdkError};
 
 use crate::out;
@@ -30,7 +31,7 @@ pub const EXIT_CODES: [(u8, &str); 8] = [
     (0, "done; the answer is yes"),
     (NO, "the answer is no: findings remain, work was lost, the execution did not succeed"),
     (USAGE, "cannot be asked so: an option, a value or an input file is wrong"),
-    (NOT_FOUND, "the execution is not there, or no longer"),
+    (NOT_FOUND, "the execution or its attempt is not there, or no longer"),
     (REFUSED, "the engine refused, and changed nothing"),
     (UNREACHABLE, "the store cannot be opened or reached"),
     (BROKEN, "something broke: an output could not be written, or the engine has a bug"),
@@ -83,6 +84,16 @@ pub enum CliError {
     /// What an execution or another process brought could not be understood.
     #[error("what should be JSON of a known form is not")]
     Json(#[from] serde_json::Error),
+    /// The execution has no such attempt.
+    #[error("there is no attempt {asked}: execution {execution_id} has {}", attempts(*count))]
+    NoAttempt {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The attempt that was asked for.
+        asked: AttemptIndex,
+        /// How many attempts there are.
+        count: u32,
+    },
     /// The engine refused, or did not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -106,6 +117,7 @@ impl CliError {
         match self {
             Self::Usage(_) | Self::Unreadable { .. } | Self::Sdk(SdkError::Config { .. }) => USAGE,
             Self::No(_) => NO,
+            Self::NoAttempt { .. } => NOT_FOUND,
             Self::Said(code) => *code,
             Self::Unreachable { .. } => UNREACHABLE,
             Self::Interrupted => INTERRUPTED,
@@ -170,9 +182,21 @@ impl CliError {
                  --db"
             }
             Self::Unreachable { .. } => "name another store with --db or --url",
+            Self::NoAttempt { execution_id, .. } => {
+                return Some(format!("`ff describe '{execution_id}'` shows its attempts"));
+            }
             _ => return self.engine_error().and_then(hint_of),
         };
         Some(hint.to_owned())
+    }
+}
+
+/// Says how many attempts there are, and which.
+fn attempts(count: u32) -> String {
+    match count {
+        0 => "none yet".to_owned(),
+        1 => "1, attempt 0".to_owned(),
+        _ => format!("{count}, attempts 0 to {}", count - 1),
     }
 }
 
@@ -235,7 +259,6 @@ fn hint_of(error: &EngineError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flowfabric::ff_core::ids::ExecutionId;
 
     fn id() -> ExecutionId {
         "{fp:0}:0197b3b4-0000-7000-8000-000000000000".parse().expect("an id")

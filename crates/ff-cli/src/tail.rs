@@ -32,7 +32,8 @@ Examples:
   ff tail '{fp:0}:0198c5...' --attempt 0 --no-follow
   ff tail '{fp:0}:0198c5...' --raw > out.bin  the payloads alone, byte for byte
 
-Ends with the execution, with 0 however that ended; with --attempt, with the attempt.";
+Ends with the execution, with 0 however that ended; with --attempt, with the attempt, which it waits
+for while the execution is live.";
 
 /// What to follow.
 #[derive(Debug, clap::Args)]
@@ -61,6 +62,21 @@ enum From {
     End,
 }
 
+impl Arguments {
+    /// Refuses an attempt that was asked for and that the execution does not have.
+    fn refuse_missing(&self, info: &ExecutionInfo) -> Result<(), CliError> {
+        let count = info.attempt.map_or(0, |(index, _)| index.0 + 1);
+        match self.attempt {
+            Some(asked) if asked >= count => Err(CliError::NoAttempt {
+                execution_id: self.execution_id,
+                asked: AttemptIndex(asked),
+                count,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A frame for programs.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
@@ -80,6 +96,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), C
         Some(index) => AttemptIndex(index),
         None => info.attempt.map_or(AttemptIndex(0), |(index, _)| index),
     };
+    if arguments.no_follow || info.public_state.is_terminal() {
+        arguments.refuse_missing(&info)?;
+    }
     let mut tail = Tail {
         context,
         arguments: &arguments,
@@ -137,6 +156,7 @@ impl Tail<'_> {
             let info = self.describe().await?;
             let last = info.attempt.map_or(AttemptIndex(0), |(index, _)| index);
             if info.public_state.is_terminal() && last <= self.attempt {
+                self.arguments.refuse_missing(&info)?;
                 self.tell(&info).await?;
                 return Ok(());
             }

@@ -116,7 +116,7 @@ fn turns(name: &str, told: &Told, approver: Option<&str>) -> Vec<Vec<String>> {
         };
         vec![
             if index == 0 { tail_of(name) } else { String::new() },
-            (turn.attempt_index.0 + 1).to_string(),
+            turn.attempt_index.to_string(),
             turn.worker_id.to_string(),
             turn.operation.to_string(),
             span(turn.ended_at.since_ms(turn.started_at)),

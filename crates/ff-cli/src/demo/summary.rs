@@ -112,9 +112,10 @@ impl Publisher {
     /// Reads what the files came to and writes the index.
     async fn publish(&self, task: &TaskContext, job: &SummaryJob, by: &str) -> TaskResult {
         self.doing(format!("approved by {by}, reads the results"));
-        let number = task.attempt_index().0 + 1;
+        let attempt = task.attempt_index();
         let name = &self.bench.name;
-        let text = format!("{name} goes on with attempt {number} of the summary, approved by {by}");
+        let text =
+            format!("{name} goes on with attempt {attempt} of the summary, approved by {by}");
         self.bench.screen.say(&text);
         let told: Vec<Told> = gather(&self.client, &job.files).await?;
         let index = Index::new(&job.folder, by, &told);

@@ -62,8 +62,7 @@ pub(super) async fn analyse_file(task: TaskContext, bench: Arc<Bench>) -> TaskRe
     let job = FileJob::read(task.input_payload())?;
     let attempt = task.attempt_index();
     if attempt.0 > 0 {
-        let number = attempt.0 + 1;
-        bench.screen.say(&format!("{} begins attempt {number} at {}", bench.name, job.path));
+        bench.screen.say(&format!("{} begins attempt {attempt} at {}", bench.name, job.path));
     }
     let content = tokio::fs::read(Path::new(&job.root).join(&job.path)).await;
     let content = content.map_err(|error| {

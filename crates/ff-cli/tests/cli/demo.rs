@@ -56,6 +56,10 @@ async fn a_demo_makes_its_own_file_and_is_approved_beside_it() {
     assert_eq!(made.len(), 1, "one folder is made: {made:?}");
     let page = fs::read_to_string(made[0].path().join("index.html")).expect("written");
     assert!(page.contains("taken over"), "the worker that was lost was replaced");
+    // Attempts have the numbers that `ff tail --attempt` takes.
+    assert!(rest.contains("goes on with attempt 0 of the summary"), "{rest}");
+    let turn = rest.lines().find_map(|line| line.trim().strip_prefix("(summary)"));
+    assert_eq!(turn.and_then(|turn| turn.split_whitespace().next()), Some("0"), "{rest}");
     let look = rest.lines().find_map(|line| line.strip_prefix("Look around: "));
     let mut shell = Command::new("sh");
     shell.args(["-c", look.expect("the next step is printed")]);

@@ -35,7 +35,6 @@ async fn programs_get_a_document_a_frame_or_the_bytes() {
     let raw = store.ff(&["tail", &id, "--raw"]).await;
     assert_eq!(raw.bytes, b"first line\nsecond line\n\xff\x00");
     assert!(store.json(&["tail", &id, "--from", "end"]).await.is_empty());
-    assert!(store.json(&["tail", &id, "--attempt", "7", "--no-follow"]).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +49,41 @@ async fn a_tail_goes_from_attempt_to_attempt() {
     let last = store.json(&["tail", &id]).await;
     assert_eq!((first.len(), last.len()), (2, 2));
     assert_eq!((&first[0]["attempt_index"], &last[0]["attempt_index"]), (&0.into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_is_not_there_is_refused() {
+    let store = Store::new().await;
+    let id = store.submit(&["shout", "x"]).await;
+    let ran = store.ff(&["tail", &id, "--attempt", "0", "--no-follow"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("no attempt 0: execution {id} has none yet")), "{ran:?}");
+    let _worker = store.worker().await;
+    store.ended(&id).await;
+    for words in [&["--no-follow"][..], &[], &["--from", "end"]] {
+        let words: Vec<&str> =
+            ["tail", &id, "--attempt", "1"].iter().chain(words).copied().collect();
+        let ran = store.ff(&words).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{words:?}: {ran:?}");
+        assert!(ran.stderr.contains("there is no attempt 1: "), "{ran:?}");
+        assert!(
+            ran.stderr.contains("has 1, attempt 0") && ran.stderr.contains("next: `ff describe")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_waits_for_an_attempt_of_a_live_execution() {
+    let store = Store::new().await;
+    let (a, b) = (store.submit(&["shout", "x"]).await, store.submit(&["shout", "x"]).await);
+    let comes = store.command(&["tail", &a, "--attempt", "0"]).spawn().expect("it runs");
+    let never = store.command(&["tail", &b, "--attempt", "1"]).spawn().expect("it runs");
+    let _worker = store.worker().await;
+    let ran = finish(comes).await;
+    assert_eq!((ran.code, ran.stdout.lines().count()), (0, 3), "{ran:?}");
+    let ran = finish(never).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{ran:?}");
+    assert!(ran.stderr.contains("there is no attempt 1: "), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,8 +22,8 @@ pub(super) struct Figures {
     per_second: u64,
     /// From just before the call that submits to the first line of the handler.
     submit_to_start_us: Spread,
-    /// From the claim to the end, as the store noted them: to the millisecond.
-    start_to_end_us: Spread,
+    /// From the claim to the end, as the store noted them: in whole milliseconds.
+    start_to_end_ms: Spread,
     ended_once: u64,
     ended_again: u64,
     not_ended: u64,
@@ -31,10 +31,10 @@ pub(super) struct Figures {
     #[serde(skip)]
     waits_us: Vec<u64>,
     #[serde(skip)]
-    runs_us: Vec<u64>,
+    runs_ms: Vec<u64>,
 }
 
-/// How values are spread, in microseconds.
+/// How values are spread, in the unit that the field names.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 struct Spread {
     p50: u64,
@@ -48,8 +48,8 @@ impl Figures {
     pub(super) fn new(tally: &Tally, verdict: &Verdict, concurrency: u16, took: Duration) -> Self {
         let mut waits_us = tally.waits_us();
         waits_us.sort_unstable();
-        let mut runs_us: Vec<u64> = verdict.ran_ms.iter().map(|ms| ms * 1_000).collect();
-        runs_us.sort_unstable();
+        let mut runs_ms = verdict.ran_ms.clone();
+        runs_ms.sort_unstable();
         let executions = waits_us.len() as u64;
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         Self {
@@ -58,13 +58,13 @@ impl Figures {
             took_ms: took_us / 1_000,
             per_second: executions * 1_000_000 / took_us,
             submit_to_start_us: Spread::of(&waits_us),
-            start_to_end_us: Spread::of(&runs_us),
+            start_to_end_ms: Spread::of(&runs_ms),
             ended_once: verdict.ended_once,
             ended_again: verdict.ended_again,
             not_ended: verdict.not_ended,
             ran_again: tally.ran_again(),
             waits_us,
-            runs_us,
+            runs_ms,
         }
     }
 
@@ -76,17 +76,15 @@ impl Figures {
             "{executions} executions in {took}: {rate} a second, {} at a time\n",
             self.concurrency
         ))?;
-        let row = |name: &str, spread: Spread, exact: bool| {
+        let row = |name: &str, spread: Spread, written: fn(u64) -> String| {
             let values = [spread.p50, spread.p90, spread.p99, spread.max];
             let mut row = vec![name.to_owned()];
-            row.extend(
-                values.map(|us| if us == 0 && !exact { "< 1 ms".into() } else { short(us) }),
-            );
+            row.extend(values.map(written));
             row
         };
         let rows = [
-            row("submit to start", self.submit_to_start_us, true),
-            row("start to end", self.start_to_end_us, false),
+            row("submit to start", self.submit_to_start_us, short),
+            row("start to end", self.start_to_end_ms, whole),
         ];
         let head = ["", "p50", "p90", "p99", "max"];
         out.line(table(&head, &[false, true, true, true, true], &rows))?;
@@ -95,7 +93,8 @@ impl Figures {
             bold("submit to start"),
             histogram(&self.waits_us, &[100, 200, 500])
         ))?;
-        out.line(format!("\n{}\n{}", bold("start to end"), histogram(&self.runs_us, &[])))?;
+        let runs_us: Vec<u64> = self.runs_ms.iter().map(|ms| ms * 1_000).collect();
+        out.line(format!("\n{}\n{}", bold("start to end"), histogram(&runs_us, &[])))?;
         out.line(format!(
             "\n  {}  {} of {executions} ended exactly once",
             if self.ended_once == self.executions { "ok   " } else { "WRONG" },
@@ -154,6 +153,11 @@ fn short(us: u64) -> String {
     if whole { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
+/// Writes milliseconds that were noted whole.
+fn whole(ms: u64) -> String {
+    if ms == 0 { "< 1 ms".to_owned() } else { format!("{} ms", grouped(ms)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +185,10 @@ mod tests {
     fn times_are_short() {
         let texts = [999, 1_000, 1_540, 123_456, 5_000_000].map(short);
         assert_eq!(texts, ["999 µs", "1 ms", "1.5 ms", "123 ms", "5 s"]);
+    }
+
+    #[test]
+    fn whole_milliseconds_stay_milliseconds() {
+        assert_eq!([0, 1, 999, 1_540].map(whole), ["< 1 ms", "1 ms", "999 ms", "1\u{a0}540 ms"]);
     }
 }

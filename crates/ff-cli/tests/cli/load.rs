@@ -13,6 +13,17 @@ async fn a_load_ends_each_exactly_once_and_tells_figures() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_long_work_took_is_told_in_the_milliseconds_of_the_store() {
+    let mut command = program();
+    command.args(["load", "--url", "memory:", "-n", "4", "--work", "50ms", "-o", "json"]);
+    let ran = run(command).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let spread = &documents(&ran.stdout)[0]["start_to_end_ms"];
+    let took = spread["p50"].as_u64().expect("a time");
+    assert!((50..20_000).contains(&took), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_load_in_memory_keeps_its_rate_and_draws_a_histogram() {
     let mut command = program();
     command.args(["load", "--url", "memory:", "-n", "20", "--rate", "100", "--work", "1ms"]);

@@ -71,6 +71,14 @@ pub enum CliError {
     /// The answer could not be printed.
     #[error("cannot print the answer")]
     Unprintable(#[source] io::Error),
+    /// There is no store in the file, and the command does not make one.
+    #[error("there is no store at {}: {why}", path.display())]
+    NoStore {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        why: &'static str,
+    },
     /// The store could not be opened or reached.
     #[error("cannot use {place}")]
     Unreachable {
@@ -119,7 +127,7 @@ impl CliError {
             Self::No(_) => NO,
             Self::NoAttempt { .. } => NOT_FOUND,
             Self::Said(code) => *code,
-            Self::Unreachable { .. } => UNREACHABLE,
+            Self::NoStore { .. } | Self::Unreachable { .. } => UNREACHABLE,
             Self::Interrupted => INTERRUPTED,
             Self::Unprintable(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Unwritable { .. }
@@ -174,6 +182,10 @@ impl CliError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::NoStore { .. } => {
+                "name another store with --db or --url; `ff submit`, `ff load` and `ff demo` make \
+                 one where none is"
+            }
             Self::Unreachable { source: EngineError::Transport { .. }, .. } => {
                 "start the server, or name another store with --url or --db"
             }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,9 +21,11 @@ const MEMORY: &str = "memory:";
 /// What a command does with a store that is a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Runs workers: it must be the only one that does.
+    /// Runs workers: it must be the only one that does. A file that is missing is made.
     Owner,
-    /// Reads, and makes single changes beside the owner.
+    /// Hands work in beside the owner. A file that is missing is made.
+    Submitter,
+    /// Reads and changes what is there, beside the owner. A file that is missing is refused.
     Guest,
 }
 
@@ -53,7 +56,7 @@ impl Place {
         Ok(Self::url(format!("{FILE}{text}")))
     }
 
-    /// The file in the user's data folder; the folder is made.
+    /// The file in the user's data folder.
     pub(crate) fn default() -> Result<Self, CliError> {
         let folder = data_folder().ok_or_else(|| {
             CliError::Usage(
@@ -62,12 +65,7 @@ impl Place {
                     .to_owned(),
             )
         })?;
-        let path = folder.join(DEFAULT_FILE);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)
-                .map_err(|source| CliError::Unwritable { path: parent.to_owned(), source })?;
-        }
-        Ok(Self { named: false, ..Self::file(&path)? })
+        Ok(Self { named: false, ..Self::file(&folder.join(DEFAULT_FILE))? })
     }
 
     /// Tells whether the store ends with this process.
@@ -104,8 +102,8 @@ impl Place {
 
     /// Returns what people read: the file, or the URL without its password.
     pub(crate) fn shown(&self) -> String {
-        if let Some(path) = self.url.strip_prefix(FILE) {
-            return path.split('?').next().unwrap_or(path).to_owned();
+        if let Some(path) = self.path() {
+            return path.to_owned();
         }
         let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
         match rest.rsplit_once('@') {
@@ -114,12 +112,32 @@ impl Place {
         }
     }
 
+    /// Returns the path of a file.
+    fn path(&self) -> Option<&str> {
+        let rest = self.url.strip_prefix(FILE)?;
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        rest.split('?').next()
+    }
+
     /// Connects to the store and makes it ready.
     pub(crate) async fn open(&self, access: Access) -> Result<Arc<dyn EngineBackend>, CliError> {
+        if let Some(path) = self.path().map(Path::new) {
+            match access {
+                Access::Guest => refuse_missing(path)?,
+                Access::Owner | Access::Submitter => self.make_folder(path)?,
+            }
+        }
         let alone = access == Access::Owner && self.is_file();
         let failed =
             |source: EngineError| CliError::Unreachable { place: self.shown(), alone, source };
         flowfabric::connect(&self.with(access)).await.map_err(failed)
+    }
+
+    /// Makes the folder of the default store; whoever names a file has made its folder.
+    fn make_folder(&self, path: &Path) -> Result<(), CliError> {
+        let Some(folder) = path.parent().filter(|_| !self.named) else { return Ok(()) };
+        fs::create_dir_all(folder)
+            .map_err(|source| CliError::Unwritable { path: folder.to_owned(), source })
     }
 
     fn with(&self, access: Access) -> String {
@@ -129,6 +147,22 @@ impl Place {
         let sign = if self.url.contains('?') { '&' } else { '?' };
         format!("{}{sign}access=guest", self.url)
     }
+}
+
+/// Refuses a file that is not there, or empty: a store would be made of it. Any other trouble is
+/// the backend's to tell.
+fn refuse_missing(path: &Path) -> Result<(), CliError> {
+    let why = match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() == 0 => "the file is empty",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "the file is missing",
+        _ => return Ok(()),
+    };
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if fs::metadata(log).is_ok_and(|found| found.len() > 0) {
+        return Ok(());
+    }
+    Err(CliError::NoStore { path: path.to_owned(), why })
 }
 
 /// Returns the folder for the data of the user's programs.
@@ -154,6 +188,7 @@ mod tests {
         assert_eq!(shown("valkey://host:1"), "valkey://host:1");
         assert_eq!(shown("memory:"), "memory:");
         assert_eq!(shown("file:/tmp/a.db?durability=fast"), "/tmp/a.db");
+        assert_eq!(shown("file:///tmp/a.db"), "/tmp/a.db");
     }
 
     #[test]

@@ -59,6 +59,51 @@ async fn a_file_that_cannot_be_opened_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_not_there_is_made_for_new_work_alone() {
+    let id = "{fp:0}:0197b3b4-0000-7000-8000-000000000000";
+    let waitpoint = "0197b3b4-0000-7000-8000-000000000000";
+    let token = "k1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let commands: [&[&str]; 10] = [
+        &["list"],
+        &["lanes"],
+        &["doctor"],
+        &["describe", id],
+        &["explain", id],
+        &["tail", id],
+        &["cancel", id],
+        &["replay", id],
+        &["signal", id, waitpoint, token, "--name", "paid"],
+        &["approve", id, waitpoint, token],
+    ];
+    let scratch = Scratch::new();
+    let (typo, empty) = (scratch.file("typo.db"), scratch.file("empty.db"));
+    std::fs::write(&empty, "").expect("written");
+    let url = format!("file:{typo}?durability=fast");
+    let data = scratch.file("data");
+    let default = scratch.file("data/flowfabric/ff.db");
+    let stores: [(&[&str], String); 4] = [
+        (&["--db", &typo], format!("there is no store at {typo}: the file is missing")),
+        (&["--url", &url], format!("there is no store at {typo}: the file is missing")),
+        (&["--db", &empty], format!("there is no store at {empty}: the file is empty")),
+        (&[], format!("there is no store at {default}: the file is missing")),
+    ];
+    for words in commands {
+        for (store, wanted) in &stores {
+            let mut command = program();
+            command.args(words).args(*store).env("XDG_DATA_HOME", &data);
+            let ran = run(command).await;
+            assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{words:?} {store:?}: {ran:?}");
+            assert!(ran.stderr.contains(wanted) && ran.stderr.contains("next: "), "{ran:?}");
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(scratch.path()).expect("read").flatten().collect();
+    assert_eq!(left.len(), 1, "nothing is made: {left:?}");
+    assert_eq!(std::fs::metadata(&empty).expect("there").len(), 0);
+    assert_eq!(ff(&["submit", "shout", "--db", &typo]).await.code, 0);
+    assert_eq!(ff(&["list", "--db", &typo]).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_default_store_is_a_file_in_the_data_folder() {
     let scratch = Scratch::new();
     let mut command = program();

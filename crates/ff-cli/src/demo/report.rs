@@ -242,7 +242,7 @@ impl Report<'_> {
         let reclaimed = told.iter().find(|told| told.info.execution_id == self.killed);
         let reclaims = reclaimed.map_or(0, |told| told.info.reclaims);
         let retries: u32 = told.iter().map(|told| told.info.retries).sum();
-        verdict.put(reclaims == 1, format!("{reclaims} lease taken over from the killed worker"));
+        verdict.put(reclaims == 1, format!("{reclaims} lease taken over from the lost worker"));
         verdict.put(retries == 1, format!("{retries} attempt failed on purpose and was retried"));
         let end = self.summary_end;
         let why = end.end_reason.as_deref().unwrap_or("");

@@ -1,6 +1,9 @@
 //! `cargo xtask bench`: how fast the engine is, what work costs, and how it compares to its peers.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+
+use flowfabric::ff_core::limits::PAYLOAD_BYTES_MAX;
 
 use crate::error::XtaskError;
 use crate::run::{cargo, on_tokio, show};
@@ -34,6 +37,7 @@ mod throughput;
 mod wait;
 mod work;
 
+use load::WORD_BYTES;
 use setting::Bench;
 
 /// Executions of a round unless told.
@@ -47,7 +51,7 @@ const ROUNDS_DEFAULT: u16 = 5;
 /// Bytes of payload unless told.
 const PAYLOAD_DEFAULT: u32 = 64;
 /// Fewest and most bytes of payload: a number must find room, and every store must take it.
-const PAYLOAD_BYTES: std::ops::RangeInclusive<i64> = 8..=1024 * 1024;
+const PAYLOAD_BYTES: RangeInclusive<i64> = WORD_BYTES as i64..=PAYLOAD_BYTES_MAX as i64;
 
 /// What the help ends with.
 const EXAMPLES: &str = "\

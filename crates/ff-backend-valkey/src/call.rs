@@ -183,7 +183,7 @@ impl Caller {
 
     /// Asks the cluster for its layout, in the background, after a failure that a failover makes.
     fn look_around(&self, error: &Error) {
-        let kinds = [ErrorKind::Timeout, ErrorKind::IO, ErrorKind::Canceled];
+        let kinds = [ErrorKind::Timeout, ErrorKind::IO, ErrorKind::Canceled, ErrorKind::Routing];
         if self.nodes.is_clustered() && kinds.contains(error.kind()) {
             let nodes = Arc::clone(&self.nodes);
             tokio::spawn(async move { nodes.refresh().await });

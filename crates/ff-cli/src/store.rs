@@ -10,6 +10,7 @@ use flowfabric::{EngineBackend, EngineError};
 
 use crate::error::CliError;
 use crate::invocation::quote;
+use crate::text::without_password;
 
 /// The file inside the user's data folder.
 const DEFAULT_FILE: &str = "flowfabric/ff.db";
@@ -102,14 +103,7 @@ impl Place {
 
     /// Returns what people read: the file, or the URL without its password.
     pub(crate) fn shown(&self) -> String {
-        if let Some(path) = self.path() {
-            return path.to_owned();
-        }
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
-        match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://***@{host}"),
-            None => self.url.clone(),
-        }
+        self.path().map_or_else(|| without_password(&self.url), str::to_owned)
     }
 
     /// Returns the path of a file.

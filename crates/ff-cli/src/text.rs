@@ -35,6 +35,15 @@ pub fn span(ms: u64) -> String {
     }
 }
 
+/// Writes a URL without its user and password.
+pub fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}"),
+        None => url.to_owned(),
+    }
+}
+
 fn two(all: u64, of: u64, large: &str, small: &str) -> String {
     match all % of {
         0 => format!("{} {large}", all / of),

@@ -16,7 +16,7 @@ use crate::error::XtaskError;
 /// The kind of the executions.
 pub(super) const KIND: &str = "bench";
 /// Bytes at the beginning of an input that hold its number, and of the filling that follows.
-const WORD_BYTES: usize = 8;
+pub(super) const WORD_BYTES: usize = 8;
 /// What numbers are multiplied with to fill payloads.
 const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How long all may take to reach a state.

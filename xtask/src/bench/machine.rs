@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::fs;
 use std::process::Command;
 
+use ff_cli::text::without_password;
 use ff_testserver::Server;
 use serde::Serialize;
 
@@ -53,7 +54,7 @@ impl Machine {
             ("rustc", first_line(command("rustc").arg("--version")).unwrap_or("unknown".into())),
         ];
         match &arguments.url {
-            Some(url) => facts.push(("store", without_secret(url))),
+            Some(url) => facts.push(("store", without_password(url))),
             None => facts.extend(private_server()?),
         }
         facts.extend(peers.iter().map(|peer| (peer.name(), peer.version().to_owned())));
@@ -155,14 +156,6 @@ fn private_server() -> Result<[(&'static str, String); 3], XtaskError> {
     ])
 }
 
-/// Leaves user and password out of an address.
-fn without_secret(url: &str) -> String {
-    match url.split_once("://").zip(url.rsplit_once('@')) {
-        Some(((scheme, _), (_, rest))) => format!("{scheme}://{rest}"),
-        None => url.to_owned(),
-    }
-}
-
 /// Returns the load average of the last minute where it is high, as far as this system tells.
 fn other_load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
@@ -198,13 +191,6 @@ mod tests {
     fn memory_is_told_in_round_numbers() {
         assert_eq!(gibibytes("24731708 kB").as_deref(), Some("24 GiB"));
         assert_eq!(gibibytes("unknown"), None);
-    }
-
-    #[test]
-    fn a_password_is_not_told() {
-        assert_eq!(without_secret("valkey://me:a@b@host:1/2"), "valkey://host:1/2");
-        assert_eq!(without_secret("valkey://host:1"), "valkey://host:1");
-        assert_eq!(without_secret("file:ff.db"), "file:ff.db");
     }
 
     const ALL: [&str; 4] = ["a", "b", "c", "d"];

@@ -18,9 +18,8 @@ pub(super) fn check(arguments: &Arguments, scenarios: &[Scenario]) -> Result<(),
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
             let path = path.display();
-            return Err(XtaskError::Told(format!(
-                "{path} cannot be written: its folder must exist"
-            )));
+            let why = "it must be a file in a folder that exists";
+            return Err(XtaskError::Told(format!("{path} cannot be written: {why}")));
         }
     }
     let Some(path) = &arguments.doc else { return Ok(()) };

@@ -1,5 +1,7 @@
 //! `ff load`.
 
+use serde_json::Value;
+
 use crate::support::{PATIENCE, Scratch, Store, documents, finish, interrupt, program, run};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,27 +37,25 @@ async fn a_load_in_memory_keeps_its_rate_and_draws_a_histogram() {
     }
 }
 
+/// Returns the lanes of a store that another process may own.
+async fn lanes(scratch: &Scratch) -> Vec<Value> {
+    documents(&run(scratch.command(&["lanes", "-o", "json"])).await.stdout)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_load_says_how_far_it_came_and_the_next_takes_the_rest() {
     let scratch = Scratch::new();
-    let db = scratch.file("ff.db");
-    let ff = |words: &[&str]| {
-        let mut command = program();
-        command.args(words).args(["--db", &db]);
-        command
-    };
     let load = ["load", "-n", "1000", "-c", "2", "--work", "1h", "--open", "6"];
-    let child = ff(&load).spawn().expect("it runs");
+    let child = scratch.command(&load).spawn().expect("it runs");
     let working = async {
         loop {
-            let lanes = documents(&run(ff(&["lanes", "-o", "json"])).await.stdout);
-            if lanes.iter().any(|lane| lane["active"] == 2 && lane["ready"] == 4) {
+            if lanes(&scratch).await.iter().any(|lane| lane["active"] == 2 && lane["ready"] == 4) {
                 return;
             }
         }
     };
     tokio::time::timeout(PATIENCE, working).await.expect("it works in time");
-    let second = run(ff(&["load", "-n", "1"])).await;
+    let second = run(scratch.command(&["load", "-n", "1"])).await;
     assert_eq!(second.code, 5, "one process runs workers on a file: {second:?}");
     let pid = child.id().expect("it runs").to_string();
     assert!(second.stderr.contains(&pid) && second.stderr.contains("next: "), "{second:?}");
@@ -63,7 +63,7 @@ async fn an_interrupted_load_says_how_far_it_came_and_the_next_takes_the_rest() 
     let ran = finish(child).await;
     assert_eq!(ran.code, 130, "{ran:?}");
     assert!(ran.stderr.contains("0 of 6 submitted had ended"), "{ran:?}");
-    let next = run(ff(&["load", "-n", "10", "-o", "json"])).await;
+    let next = run(scratch.command(&["load", "-n", "10", "-o", "json"])).await;
     assert_eq!(next.code, 0, "{next:?}");
     assert_eq!(documents(&next.stdout)[0]["ended_once"], 10);
     assert!(next.stderr.contains("that an earlier load had left"), "{next:?}");
@@ -72,18 +72,11 @@ async fn an_interrupted_load_says_how_far_it_came_and_the_next_takes_the_rest() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_load_counts_what_is_on_its_way() {
     let scratch = Scratch::new();
-    let db = scratch.file("ff.db");
-    let ff = |words: &[&str]| {
-        let mut command = program();
-        command.args(words).args(["--db", &db]);
-        command
-    };
     // There is room for all, so that one call is on its way at any time.
     let load = ["load", "-n", "1000000", "--open", "1000000", "-c", "1", "--work", "1h"];
-    let child = ff(&load).spawn().expect("it runs");
+    let child = scratch.command(&load).spawn().expect("it runs");
     let ready = || async {
-        let lanes = documents(&run(ff(&["lanes", "-o", "json"])).await.stdout);
-        lanes.iter().filter_map(|lane| lane["ready"].as_u64()).sum::<u64>()
+        lanes(&scratch).await.iter().filter_map(|lane| lane["ready"].as_u64()).sum::<u64>()
     };
     let begun = async { while ready().await < 100 {} };
     tokio::time::timeout(PATIENCE, begun).await.expect("it submits in time");

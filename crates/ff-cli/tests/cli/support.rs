@@ -79,7 +79,7 @@ impl Store {
     /// Returns the options that name the store.
     pub(crate) fn options(&self) -> Vec<String> {
         match &self.home {
-            Home::File(scratch) => vec!["--db".to_owned(), scratch.file("ff.db")],
+            Home::File(scratch) => scratch.options(),
             Home::Valkey(server) => vec!["--url".to_owned(), server.url()],
         }
     }
@@ -90,9 +90,7 @@ impl Store {
 
     /// Returns the program with this store and these words.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = program();
-        command.args(words).args(self.options());
-        command
+        program_with(words, &self.options())
     }
 
     /// Runs the program on this store.
@@ -201,6 +199,12 @@ pub(crate) fn program() -> Command {
     command
 }
 
+fn program_with(words: &[&str], options: &[String]) -> Command {
+    let mut command = program();
+    command.args(words).args(options);
+    command
+}
+
 /// Runs the program on the store that these words name.
 pub(crate) async fn ff(words: &[&str]) -> Ran {
     let mut command = program();
@@ -244,6 +248,15 @@ impl Scratch {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Returns the program with a store in this folder and these words; nobody else owns the store.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        program_with(words, &self.options())
+    }
+
+    fn options(&self) -> Vec<String> {
+        vec!["--db".to_owned(), self.file("ff.db")]
     }
 
     /// Returns the path of a file in the folder.
